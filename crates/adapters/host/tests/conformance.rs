@@ -1,0 +1,122 @@
+//! The real host, as root, in a temporary directory.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use om_backend::{ErrorKind, Host, Source};
+use om_host::SystemHost;
+
+/// A temporary directory that unmounts whatever a failed test left in it.
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().canonicalize().unwrap()
+    }
+
+    fn image(&self, size: u64) -> PathBuf {
+        let path = self.path().join("volume.img");
+        std::fs::File::create(&path).unwrap().set_len(size).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let below = |line: &&str| line.contains(&format!(" {}/", self.path().display()));
+        for line in mounts.lines().rev().filter(below) {
+            let target = line.split(' ').nth(4).unwrap_or_default().replace("\\040", " ");
+            let _ = Command::new("umount").arg(target).status();
+        }
+    }
+}
+
+/// A process in a mount namespace of its own that keeps every mount there is now.
+fn hold(_: &Path) -> Box<dyn FnOnce() + Send> {
+    let mut child = Command::new("unshare")
+        .args(["-m", "--propagation", "private", "sh", "-c", "echo ready; exec sleep 60"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    Box::new(move || {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms() {
+    let scratch = Scratch::new();
+    let folder = scratch.path().join("mounts");
+    std::fs::create_dir(&folder).unwrap();
+    let image = scratch.image(64 << 20);
+    om_backend::conformance::host::suite(&SystemHost::detect().unwrap(), &folder, &image, &hold).await;
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "no mount point is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_grows_while_mounted() {
+    let (scratch, host) = (Scratch::new(), SystemHost::detect().unwrap());
+    let (image, target) = (scratch.image(64 << 20), scratch.path().join("m"));
+    host.mount(&Source::Image { path: image.clone(), format: true }, &target).await.unwrap();
+    let size = || rustix::fs::statvfs(&target).map(|found| found.f_blocks * found.f_frsize).unwrap();
+    let before = size();
+    std::fs::OpenOptions::new().write(true).open(&image).unwrap().set_len(256 << 20).unwrap();
+    match host.grow_file_system(&target).await {
+        Ok(()) => assert!(size() > before * 3, "{before} grew to {}", size()),
+        // Without CAP_SYS_RESOURCE the kernel refuses; then it happens at the next mount.
+        Err(error) => assert!(error.kind == ErrorKind::Refused && error.next.is_some(), "{error}"),
+    }
+    host.unmount(&target).await.unwrap();
+    host.mount(&Source::Image { path: image, format: false }, &target).await.unwrap();
+    assert!(size() > before * 3, "{before} is {} at the next mount", size());
+    host.unmount(&target).await.unwrap();
+    assert!(!target.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_bound_read_only_and_a_directory_is_bound() {
+    let (scratch, host) = (Scratch::new(), SystemHost::detect().unwrap());
+    let (folder, target) = (scratch.path().join("folder"), scratch.path().join("m"));
+    std::fs::create_dir(&folder).unwrap();
+    host.mount(&Source::Directory(folder.clone()), &target).await.unwrap();
+    std::fs::write(target.join("program"), "old").unwrap();
+    let program = target.join("bound");
+    host.mount(&Source::ReadOnlyFile(folder.join("program")), &program).await.unwrap();
+    assert_eq!(std::fs::read(&program).unwrap(), b"old");
+    std::fs::write(&program, "new").expect_err("it is read-only");
+    host.unmount(&program).await.unwrap();
+    host.unmount(&target).await.unwrap();
+    assert_eq!(std::fs::read(folder.join("program")).unwrap(), b"old");
+    assert!(!folder.join("bound").exists(), "the empty file it was on is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_file_system_is_never_formatted() {
+    let (scratch, host) = (Scratch::new(), SystemHost::detect().unwrap());
+    let (image, target) = (scratch.image(64 << 20), scratch.path().join("m"));
+    assert!(Command::new("mkswap").arg(&image).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    let before = std::fs::read(&image).unwrap();
+    let error = host.mount(&Source::Image { path: image.clone(), format: true }, &target).await.unwrap_err();
+    assert!(error.next.is_some() && error.kind == ErrorKind::Refused, "{error}");
+    assert_eq!(std::fs::read(&image).unwrap(), before, "not a byte was touched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_left_is_swept_and_nothing_else() {
+    let (scratch, host) = (Scratch::new(), SystemHost::detect().unwrap());
+    for name in ["v.e1", "v.e2", "w.e1"] {
+        std::fs::create_dir(scratch.path().join(name)).unwrap();
+    }
+    std::fs::write(scratch.path().join("v.e2/data"), "precious").unwrap();
+    host.remove_empty(&scratch.path(), "v.e").await.unwrap();
+    let left = |name: &str| scratch.path().join(name).exists();
+    assert_eq!((left("v.e1"), left("v.e2/data"), left("w.e1")), (false, true, true));
+}

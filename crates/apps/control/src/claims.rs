@@ -1,0 +1,219 @@
+//! The servers' half of the binding protocol (design §5): who may mount what.
+//!
+//! **Invariant:** a claim is one conditional update of the member's record; what it decides is in [`Binding::claim`],
+//! a pure function.
+
+use async_trait::async_trait;
+use om_backend::control_plane::GrantedVolume;
+use om_backend::{ControlPlane, ErrorKind, Grant, MountName, PortError, Result};
+use om_engines::{MemberConfig, Peer};
+use om_model::binding::{Claimed, Held};
+use om_model::{
+    Binding, Epoch, EventKind, Incarnation, MemberName, MemberRecord, NodeId, Phase, ServiceId, ServiceRecord, VolumeId,
+};
+
+use crate::control::Control;
+use crate::error::ControlError;
+use crate::events::About;
+use crate::kinds::PastHolder;
+use crate::store::{member_key, or_exists};
+
+#[async_trait]
+impl ControlPlane for Control {
+    async fn knows(&self, name: &MountName) -> Result<bool> {
+        let Some(service) = self.mountable(name).await? else { return Ok(false) };
+        let Some(member) = &name.member else { return Ok(true) };
+        let id = VolumeId { service: service.id, member: member.clone(), role: name.role };
+        Ok(self.store.volumes.get(&id.to_string()).await.map_err(from_db)?.is_some())
+    }
+
+    async fn claim(
+        &self,
+        name: &MountName,
+        node: &NodeId,
+        incarnation: &Incarnation,
+        mounted_here: &[MemberName],
+    ) -> Result<Grant> {
+        let service = self.mountable(name).await?.ok_or_else(|| refused("claim", name, "no such service"))?;
+        if service.phase == Phase::Deleting {
+            return Err(refused("claim", name, "the service is being deleted"));
+        }
+        let candidates = match &name.member {
+            Some(member) => vec![member.clone()],
+            None => self.free_members(&service, node, incarnation, mounted_here).await?,
+        };
+        let mut last = refused("claim", name, "no member is free on this node");
+        for member in candidates {
+            match self.claim_member(&service, &member, node, incarnation).await {
+                Ok(record) => return self.grant(&service, &record).await,
+                Err(error) if error.kind == ErrorKind::Refused => last = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
+    }
+
+    async fn formatted(&self, volume: &VolumeId) -> Result<()> {
+        let mark = |record: &om_model::VolumeRecord| {
+            (!record.formatted).then(|| om_model::VolumeRecord { formatted: true, ..record.clone() })
+        };
+        self.store.volumes.change(&volume.to_string(), mark).await.map_err(from_db)?;
+        Ok(())
+    }
+
+    async fn publish(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {
+        let mut admitted = false;
+        let publish = |record: &MemberRecord| {
+            let mut next = record.clone();
+            admitted = next.binding.publish(epoch);
+            (next != *record).then_some(next)
+        };
+        self.store.members.change(&member_key(service, member), publish).await.map_err(from_db)?;
+        if admitted { Ok(()) } else { Err(refused("publish", member, &format!("epoch {epoch} is over"))) }
+    }
+
+    async fn released(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {
+        let release = |record: &MemberRecord| {
+            let mut next = record.clone();
+            next.binding.release(epoch);
+            (next != *record).then_some(next)
+        };
+        self.store.members.change(&member_key(service, member), release).await.map_err(from_db)?;
+        Ok(())
+    }
+
+    async fn refresh(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<Grant> {
+        let record = self.store.members.get(&member_key(service, member)).await.map_err(from_db)?;
+        let record = record.map(|stored| stored.value).filter(|record| record.binding.epoch == epoch);
+        let record = record.ok_or_else(|| refused("refresh", member, &format!("epoch {epoch} is over")))?;
+        let service = self.store.service(&record.service_name).await.map_err(from_control)?;
+        self.grant(&service, &record).await
+    }
+}
+
+impl Control {
+    async fn mountable(&self, name: &MountName) -> Result<Option<ServiceRecord>> {
+        self.store.service_by_id(&name.service).await.map_err(from_db)
+    }
+
+    /// Members that a nameless claim may take: those this life of this node holds and has not mounted, then the unheld.
+    async fn free_members(
+        &self,
+        service: &ServiceRecord,
+        node: &NodeId,
+        incarnation: &Incarnation,
+        mounted_here: &[MemberName],
+    ) -> Result<Vec<MemberName>> {
+        let members = self.store.members_of(&service.id).await.map_err(from_db)?;
+        let held = |binding: &Binding| binding.holder.as_ref().is_some_and(|h| h.node == *node && h.incarnation == *incarnation);
+        let mut free: Vec<_> = members.into_iter().filter(|record| !mounted_here.contains(&record.name)).collect();
+        free.retain(|record| record.binding.holder.is_none() || held(&record.binding));
+        free.sort_by_key(|record| (record.binding.holder.is_none(), record.index));
+        Ok(free.into_iter().map(|record| record.name).collect())
+    }
+
+    /// Step 1: the conditional update.
+    async fn claim_member(
+        &self,
+        service: &ServiceRecord,
+        member: &MemberName,
+        node: &NodeId,
+        incarnation: &Incarnation,
+    ) -> Result<MemberRecord> {
+        let now = self.now();
+        let mut outcome: std::result::Result<Claimed, Held> = Ok(Claimed::Kept);
+        let claim = |record: &MemberRecord| {
+            let mut next = record.clone();
+            outcome = next.binding.claim(node, incarnation, now);
+            (outcome.is_ok() && next != *record).then_some(next)
+        };
+        let record = self.store.members.change(&member_key(&service.id, member), claim).await.map_err(from_db)?;
+        let record = record.ok_or_else(|| refused("claim", member, "no such member"))?;
+        match outcome {
+            Err(held) => return Err(refused("claim", member, &held.to_string())),
+            Ok(Claimed::Kept) => {}
+            Ok(Claimed::Won) => self.remember(service, &record).await?,
+        }
+        if let Some(former) = record.binding.unfenced.first() {
+            // Step 2 of the protocol has nothing to prove with on a single node; it is refused rather than risked.
+            let detail = format!("node {} held it under epoch {} and is not proven fenced", former.node, former.epoch);
+            return Err(refused("mount", member, &detail));
+        }
+        Ok(record)
+    }
+
+    /// Appends the new holder to the history.
+    async fn remember(&self, service: &ServiceRecord, record: &MemberRecord) -> Result<()> {
+        let Some(holder) = record.binding.holder.clone() else { return Ok(()) };
+        let epoch = record.binding.epoch;
+        let about = About { service: Some(&service.name), member: Some(&record.name), operation: None };
+        self.note(EventKind::Bound, about, format!("{} is held by node {} (epoch {epoch})", record.name, holder.node)).await;
+        let key = format!("{}/{:020}", member_key(&service.id, &record.name), epoch.get());
+        or_exists(self.store.history.create(&key, &PastHolder { epoch, holder }).await).map_err(from_db)
+    }
+
+    async fn grant(&self, service: &ServiceRecord, record: &MemberRecord) -> Result<Grant> {
+        let members = self.store.members_of(&service.id).await.map_err(from_db)?;
+        let volumes = self.store.volumes_of(&service.id).await.map_err(from_db)?;
+        let volumes = volumes.into_iter().filter(|volume| volume.id.member == record.name);
+        let granted = |volume: om_model::VolumeRecord| GrantedVolume {
+            id: volume.id,
+            size: volume.size,
+            formatted: volume.formatted,
+        };
+        Ok(Grant {
+            member: record.name.clone(),
+            epoch: record.binding.epoch,
+            volumes: volumes.map(granted).collect(),
+            config: self.member_config(service, record, &members)?,
+            secrets: self.member_secrets(record).await.map_err(from_control)?,
+        })
+    }
+
+    fn member_config(
+        &self,
+        service: &ServiceRecord,
+        record: &MemberRecord,
+        members: &[MemberRecord],
+    ) -> Result<MemberConfig> {
+        let address = record.address.ok_or_else(|| refused("configure", &record.name, "it has no address"))?;
+        let zone = &self.settings.zone;
+        let peer = |record: &MemberRecord| {
+            let host = format!("{}.{zone}", record.name);
+            record.address.map(|address| Peer { name: record.name.clone(), host, address })
+        };
+        Ok(MemberConfig {
+            service_id: service.id.clone(),
+            service: service.name.clone(),
+            member: record.name.clone(),
+            index: record.index,
+            epoch: record.binding.epoch,
+            engine: service.spec.engine.clone(),
+            version: service.spec.version.clone(),
+            address,
+            peers: members.iter().filter_map(peer).collect(),
+            primary: service.primary.clone(),
+            resources: service.spec.resources,
+            volumes: service.spec.volumes,
+            settings: service.spec.settings.clone(),
+            options: service.spec.options.clone(),
+            configuration: service.configuration,
+        })
+    }
+}
+
+fn refused(action: &str, subject: impl ToString, detail: &str) -> PortError {
+    PortError::new(ErrorKind::Refused, action, subject, detail)
+}
+
+fn from_db(error: om_controldb::Error) -> PortError {
+    PortError::new(ErrorKind::Unavailable, error.operation, &error.key, &error.detail)
+}
+
+fn from_control(error: ControlError) -> PortError {
+    let kind = match error {
+        ControlError::Unavailable(_) => ErrorKind::Unavailable,
+        _ => ErrorKind::Refused,
+    };
+    PortError::new(kind, "read", "the service's records", error)
+}

@@ -1,0 +1,273 @@
+//! Carrying operations out.
+//!
+//! For each service one worker takes the head of the queue: **plan → persist → execute**. Progress is written by
+//! conditional update under an owner generation, so that a worker of a former process can change nothing any more; the
+//! plan and the steps done are in the record, so that the next process goes on where the last one was.
+//!
+//! A step that fails for a while is repeated; one that fails for good, a cancellation or the deadline turns the operation
+//! round: its rollback is a plan too, carried out by the same code.
+
+mod attempt;
+mod progress;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use om_controldb::Key;
+use om_model::{EventKind, OperationId, OperationState, ServiceName, StepRecord, StepState};
+use om_planning::{Plan, Step, plan, rollback};
+
+use crate::control::Control;
+use crate::error::ControlError;
+use crate::events::About;
+use crate::kinds::ServiceOperation;
+use crate::operations::state_word;
+
+/// How long a rollback may take.
+const ROLLBACK_WITHIN: Duration = Duration::from_secs(300);
+/// Pending operations are looked at this often even if nothing wakes the executor.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The worker's hold on an operation has ended: another process owns it, or it is gone.
+pub(crate) struct Lost;
+
+impl Control {
+    /// Works on all queues. Does not return.
+    pub(crate) async fn execute_operations(self: Arc<Self>) {
+        let prefix = Key::new("pending/").expect("a constant");
+        loop {
+            let watch = self.store.db.watch(&prefix).await;
+            if let Err(error) = self.start_workers().await {
+                tracing::warn!(%error, "cannot look for operations");
+            }
+            match watch {
+                Ok(mut watch) => drop(self.ports.runtime.within(LOOK_EVERY, watch.changed()).await),
+                Err(_) => self.ports.runtime.clock.sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    async fn start_workers(self: &Arc<Self>) -> Result<(), ControlError> {
+        for pending in self.store.pending.all("").await? {
+            let service = pending.value;
+            if self.busy().insert(service.clone()) {
+                let control = self.clone();
+                let work = async move {
+                    while control.work_on(&service).await.is_ok() {
+                        control.busy().remove(&service);
+                        // What came between the last look and the line above is not left until the next wake-up.
+                        let more = matches!(control.next_of(&service).await, Ok(Some(_)));
+                        if !more || !control.busy().insert(service.clone()) {
+                            return;
+                        }
+                    }
+                    control.busy().remove(&service);
+                };
+                self.ports.runtime.tasks.spawn("operation", Box::pin(work));
+            }
+        }
+        Ok(())
+    }
+
+    /// Works off the queue of one service; an error means: try again later.
+    async fn work_on(self: &Arc<Self>, service: &ServiceName) -> Result<(), Lost> {
+        loop {
+            match self.next_of(service).await {
+                Ok(Some(operation)) => self.carry(operation).await?,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    tracing::warn!(%service, %error, "cannot go on with the operations of this service");
+                    return Err(Lost);
+                }
+            }
+        }
+    }
+
+    /// The operation whose turn it is. Pending operations without a place in the queue are given one first; those that
+    /// have ended are cleared away.
+    async fn next_of(&self, service: &ServiceName) -> Result<Option<ServiceOperation>, ControlError> {
+        for pending in self.store.pending.all("").await? {
+            if pending.value != *service {
+                continue;
+            }
+            let Some(stored) = self.store.operations.get(&pending.name).await? else {
+                // Accepted only up to the pending mark's neighbour, or refused: nobody was told of it.
+                self.store.pending.remove(&pending.name).await?;
+                continue;
+            };
+            if stored.value.state.ended() {
+                self.clear(&stored.value).await?;
+            } else if let Err(error) = self.enqueue(&stored.value).await {
+                match error {
+                    ControlError::Unavailable(_) | ControlError::Broken(_) => return Err(error),
+                    gone => self.end_refused(&stored.value, &gone).await?,
+                }
+            }
+        }
+        let Some(record) = self.store.services.get(service.as_str()).await? else { return Ok(None) };
+        let Some(head) = record.value.queue.first() else { return Ok(None) };
+        match self.store.operations.get(head.as_str()).await? {
+            Some(stored) if !stored.value.state.ended() => Ok(Some(stored.value)),
+            _ => {
+                self.leave_queue(service, head).await?;
+                Box::pin(self.next_of(service)).await
+            }
+        }
+    }
+
+    /// Carries one operation to its end.
+    async fn carry(self: &Arc<Self>, operation: ServiceOperation) -> Result<(), Lost> {
+        let mut operation = self.take_over(&operation).await?;
+        if !operation.planned {
+            operation = self.make_plan(operation).await?;
+        }
+        if operation.state == OperationState::Running {
+            operation = self.forward(operation).await?;
+        }
+        if operation.state == OperationState::RollingBack {
+            operation = self.backward(operation).await?;
+        }
+        let about = About { service: Some(&operation.service), operation: Some(&operation.id), member: None };
+        let reason = operation.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let message = format!("{} {} {}{reason}", operation.kind, operation.service, state_word(operation.state));
+        self.note(EventKind::OperationEnded, about, message).await;
+        self.clear(&operation).await.map_err(|error| {
+            tracing::warn!(%error, operation = %operation.id, "cannot clear an ended operation; tried again soon");
+            Lost
+        })
+    }
+
+    /// Plans now, when its turn has come: earlier operations have changed what is.
+    async fn make_plan(&self, operation: ServiceOperation) -> Result<ServiceOperation, Lost> {
+        let planned = match self.observe(&operation.service).await {
+            Ok(observed) => plan(&operation.service, &operation.service_id, &operation.parameters, &observed)
+                .map_err(|refusal| refusal.to_string()),
+            Err(error) => {
+                tracing::warn!(%error, operation = %operation.id, "cannot observe the service");
+                self.ports.runtime.clock.sleep(LOOK_EVERY).await;
+                return Err(Lost);
+            }
+        };
+        let now = self.now();
+        self.advance(&operation, |operation| {
+            operation.planned = true;
+            match &planned {
+                Ok(plan) => {
+                    operation.state = OperationState::Running;
+                    operation.steps = records(plan);
+                }
+                Err(refusal) => {
+                    operation.state = OperationState::RolledBack;
+                    operation.reason = Some(refusal.clone());
+                    operation.ended = Some(now);
+                }
+            }
+        })
+        .await
+    }
+
+    async fn forward(self: &Arc<Self>, mut operation: ServiceOperation) -> Result<ServiceOperation, Lost> {
+        let mut failed = None;
+        while let Some(index) = operation.steps.iter().position(|step| step.state != StepState::Done) {
+            if operation.cancel_requested {
+                failed = Some("cancelled".to_owned());
+                break;
+            }
+            operation = match self.attempt(operation, index, false).await? {
+                Ok(operation) => operation,
+                Err((operation_now, reason)) => {
+                    operation = operation_now;
+                    failed = Some(reason);
+                    break;
+                }
+            };
+        }
+        match failed {
+            None => self.end(&operation, OperationState::Succeeded, None).await,
+            Some(reason) => self.turn_round(operation, reason).await,
+        }
+    }
+
+    /// Plans the way back and persists it; or, where there is none, ends with the reason.
+    async fn turn_round(&self, operation: ServiceOperation, reason: String) -> Result<ServiceOperation, Lost> {
+        let back = match self.observe(&operation.service).await {
+            Ok(observed) => rollback(&operation, &observed),
+            Err(error) => {
+                let reason = format!("{reason}; and the way back cannot be planned: {error}");
+                return self.end(&operation, OperationState::NeedsAttention, Some(reason)).await;
+            }
+        };
+        let Some(back) = back else {
+            let next = format!("mend the cause, then: openmanage operations retry {}", operation.id);
+            return self.end(&operation, OperationState::NeedsAttention, Some(format!("{reason} ({next})"))).await;
+        };
+        let deadline = self.now().plus(ROLLBACK_WITHIN);
+        self.advance(&operation, |operation| {
+            operation.state = OperationState::RollingBack;
+            operation.rollback = records(&back);
+            operation.reason = Some(reason.clone());
+            operation.deadline = deadline;
+        })
+        .await
+    }
+
+    async fn backward(self: &Arc<Self>, mut operation: ServiceOperation) -> Result<ServiceOperation, Lost> {
+        while let Some(index) = operation.rollback.iter().position(|step| step.state != StepState::Done) {
+            operation = match self.attempt(operation, index, true).await? {
+                Ok(operation) => operation,
+                Err((operation, reason)) => {
+                    let first = operation.reason.clone().unwrap_or_default();
+                    let next = format!("mend the cause, then: openmanage operations retry {}", operation.id);
+                    let reason = format!("{first}; and rolling back failed: {reason} ({next})");
+                    return self.end(&operation, OperationState::NeedsAttention, Some(reason)).await;
+                }
+            };
+        }
+        let reason = operation.reason.clone();
+        self.end(&operation, OperationState::RolledBack, reason).await
+    }
+
+    /// An operation that can have no place any more: its service is gone, or its name is taken.
+    async fn end_refused(&self, operation: &ServiceOperation, why: &ControlError) -> Result<(), ControlError> {
+        let Ok(operation) = self.take_over(operation).await else { return Ok(()) };
+        let deleted = matches!(operation.parameters, om_planning::Change::Delete { .. }) && operation.planned;
+        let (state, reason) = match operation.state {
+            _ if deleted => (OperationState::Succeeded, None),
+            OperationState::RollingBack => (OperationState::RolledBack, operation.reason.clone()),
+            _ => (OperationState::RolledBack, Some(why.to_string())),
+        };
+        if let Ok(operation) = self.end(&operation, state, reason).await {
+            self.clear(&operation).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes an ended operation out of its queue and off the pending marks, in this order.
+    async fn clear(&self, operation: &ServiceOperation) -> Result<(), ControlError> {
+        self.leave_queue(&operation.service, &operation.id).await?;
+        Ok(self.store.pending.remove(operation.id.as_str()).await?)
+    }
+
+    async fn leave_queue(&self, service: &ServiceName, id: &OperationId) -> Result<(), ControlError> {
+        let without = |service: &om_model::ServiceRecord| {
+            let mut service = service.clone();
+            let before = service.queue.len();
+            service.queue.retain(|queued| queued != id);
+            (service.queue.len() < before).then_some(service)
+        };
+        self.store.services.change(service.as_str(), without).await?;
+        Ok(())
+    }
+}
+
+fn records(plan: &Plan) -> Vec<StepRecord<Step>> {
+    let record = |step: &Step| StepRecord {
+        step: step.clone(),
+        state: StepState::Pending,
+        began: None,
+        ended: None,
+        attempts: 0,
+        error: None,
+    };
+    plan.steps.iter().map(|planned| record(&planned.step)).collect()
+}

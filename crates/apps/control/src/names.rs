@@ -1,0 +1,98 @@
+//! Names: the DNS zone, derived from the records and published whole at every change.
+//!
+//! **Invariant:** a member is in the zone only while its holder has mounted it ("publish last", design §5 step 4).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use om_controldb::Key;
+use om_engines::catalog;
+use om_model::ServiceRecord;
+use om_model::zone::{Zone, ZoneMember, ZoneService};
+
+use crate::control::Control;
+use crate::store::values;
+
+/// The zone is derived again this often even if nothing wakes us.
+const AGAIN_EVERY: Duration = Duration::from_secs(30);
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// The server's own labels; the second is the original README's spelling, which its users have in their scripts.
+const SERVER_LABELS: [&str; 2] = ["openmanage-manageserver", "openmange-manageserver"];
+
+impl Control {
+    /// The server's own full names.
+    pub(crate) fn server_names(&self) -> Vec<String> {
+        SERVER_LABELS.iter().map(|label| format!("{label}.{}", self.settings.zone)).collect()
+    }
+
+    /// Publishes the zone at every change. Does not return.
+    pub(crate) async fn keep_names(self: Arc<Self>) {
+        let members = Key::new("members/").expect("a constant");
+        let services = Key::new("services/").expect("a constant");
+        let mut published: Option<Zone> = None;
+        loop {
+            let watches = (self.store.db.watch(&members).await, self.store.db.watch(&services).await);
+            let (Ok(mut members_watch), Ok(mut services_watch)) = watches else {
+                self.ports.runtime.clock.sleep(AFTER_FAILURE).await;
+                continue;
+            };
+            if let Err(error) = self.publish_zone(&mut published).await {
+                tracing::warn!(%error, "zone not published; tried again soon");
+                self.ports.runtime.clock.sleep(AFTER_FAILURE).await;
+                continue;
+            }
+            let change = futures::future::select(members_watch.changed(), services_watch.changed());
+            self.ports.runtime.within(AGAIN_EVERY, change).await;
+        }
+    }
+
+    async fn publish_zone(&self, published: &mut Option<Zone>) -> Result<(), crate::ControlError> {
+        let mut zone = self.derive_zone().await?;
+        if let Some(before) = published {
+            zone.serial = before.serial;
+            if zone == *before {
+                return Ok(());
+            }
+            zone.serial = before.serial.wrapping_add(1).max(self.serial_now());
+        }
+        self.ports.names.publish(&zone).await?;
+        *published = Some(zone);
+        Ok(())
+    }
+
+    /// Serials rise over restarts too: they follow the clock (seconds), and count up within a second.
+    fn serial_now(&self) -> u32 {
+        u32::try_from(self.now().as_millis() / 1000).unwrap_or(u32::MAX)
+    }
+
+    async fn derive_zone(&self) -> Result<Zone, crate::ControlError> {
+        let services = values(self.store.services.all("").await?);
+        let mut members = BTreeMap::new();
+        for record in values(self.store.members.all("").await?) {
+            let (true, Some(address)) = (record.binding.published, record.address) else { continue };
+            let entry = ZoneMember { service: record.service, epoch: record.binding.epoch, address };
+            members.insert(record.name, entry);
+        }
+        let entries = services.iter().map(|service| (service.name.to_string(), entry(service, &members)));
+        let label = |label: &str| (label.to_owned(), self.settings.server_addresses.clone());
+        Ok(Zone {
+            name: self.settings.zone.clone(),
+            serial: self.serial_now(),
+            fixed: SERVER_LABELS.into_iter().map(label).collect(),
+            services: entries.collect(),
+            members,
+        })
+    }
+}
+
+fn entry(service: &ServiceRecord, members: &BTreeMap<om_model::MemberName, ZoneMember>) -> ZoneService {
+    let ours = members.iter().filter(|(_, entry)| entry.service == service.id);
+    let port = catalog::find(&service.spec.engine).map_or(0, |engine| engine.port());
+    ZoneService {
+        protocol: service.spec.engine.clone(),
+        port,
+        members: ours.map(|(name, _)| name.clone()).collect(),
+        primaries: service.primary.iter().filter(|name| members.contains_key(*name)).cloned().collect(),
+    }
+}

@@ -1,0 +1,92 @@
+//! What each step does. Every step is idempotent: it looks at what is and does only what is missing, so that it may be
+//! repeated after a crash, a time-out, or a failure half-way.
+
+mod lifecycle;
+mod provision;
+
+use std::sync::Arc;
+
+use om_backend::PortError;
+use om_planning::Step;
+
+use crate::control::Control;
+use crate::error::ControlError;
+use crate::kinds::ServiceOperation;
+
+/// Why a step is not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// A port failed: whether it is worth repeating, its kind says.
+    #[error("{0}")]
+    Port(#[from] PortError),
+    /// It is on its way: look again soon, until the operation's deadline.
+    #[error("{0}")]
+    NotYet(String),
+    /// It cannot be done.
+    #[error("{0}")]
+    ForGood(String),
+}
+
+impl From<om_controldb::Error> for StepError {
+    fn from(error: om_controldb::Error) -> Self {
+        match error.kind {
+            om_controldb::ErrorKind::Unavailable | om_controldb::ErrorKind::Conflict => {
+                let kind = om_backend::ErrorKind::Unavailable;
+                Self::Port(PortError::new(kind, error.operation, &error.key, &error.detail))
+            }
+            _ => Self::ForGood(error.to_string()),
+        }
+    }
+}
+
+impl From<ControlError> for StepError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Unavailable(detail) => {
+                let kind = om_backend::ErrorKind::Unavailable;
+                Self::Port(PortError::new(kind, "carry out", "the step", detail))
+            }
+            other => Self::ForGood(other.to_string()),
+        }
+    }
+}
+
+impl Control {
+    /// Carries `step` out.
+    pub(crate) async fn carry_out(
+        self: &Arc<Self>,
+        operation: &ServiceOperation,
+        step: &Step,
+    ) -> Result<(), StepError> {
+        let (name, id) = (&operation.service, &operation.service_id);
+        match step {
+            Step::AddMember { member, index } => self.add_member(name, id, member, *index).await,
+            Step::MakeSecrets => Ok(self.make_secrets(name).await?),
+            Step::CreateVolume { volume, size } => self.create_volume(name, volume, *size).await,
+            Step::CreateDeployment { member } => self.create_deployment(name, member).await,
+            Step::StartMember { member } => self.start_member(name, member).await,
+            Step::AwaitMember { member, role } => self.await_member(name, member, *role).await,
+            Step::StopMember { member } => Ok(self.ports.orchestrator.stop(&deployment_name(id, member)).await?),
+            Step::RemoveDeployment { member } => {
+                Ok(self.ports.orchestrator.remove(&deployment_name(id, member)).await?)
+            }
+            Step::ReleaseMember { member } => self.release_member(id, member).await,
+            Step::KeepVolume { volume } => self.keep_volume(volume).await,
+            Step::DeleteVolume { volume } => self.remove_volume(volume).await,
+            Step::GrowVolume { volume, size } => self.grow_volume(volume, *size).await,
+            Step::RemoveMember { member } => self.remove_member(id, member).await,
+            Step::RemoveSecrets => Ok(self.remove_secrets(id).await?),
+            Step::StoreSpec { spec, .. } => self.store_spec(operation, spec).await,
+            Step::ReloadMember { member } => self.reload_member(id, member).await,
+            Step::RestartMember { member } => self.restart_member(name, id, member).await,
+            Step::SetPhase { phase } => self.set_phase(operation, *phase).await,
+            Step::RemoveService => self.remove_service(name, id).await,
+        }
+    }
+}
+
+/// The name of a member's deployment. The service's identity is in it, so that a service made again under the same name
+/// never meets the containers of the former one.
+pub(crate) fn deployment_name(service: &om_model::ServiceId, member: &om_model::MemberName) -> String {
+    format!("{member}-{}", &service.as_str()[..8.min(service.as_str().len())])
+}

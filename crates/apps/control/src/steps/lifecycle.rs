@@ -1,0 +1,127 @@
+//! Steps that start, stop, wait for and reconfigure what is there.
+
+use om_backend::{DeploymentState, ErrorKind, MemberPhase, MemberStatus};
+use om_engines::Role;
+use om_model::{MemberName, Phase, ServiceId, ServiceName, ServiceSpec};
+
+use super::{StepError, deployment_name};
+use crate::control::Control;
+use crate::error::ControlError;
+use crate::kinds::ServiceOperation;
+
+/// A member whose server was started this often in one container without ever serving is not going to.
+const STARTS_MAX: u32 = 4;
+
+impl Control {
+    pub(super) async fn start_member(&self, service: &ServiceName, member: &MemberName) -> Result<(), StepError> {
+        let id = self.store.service(service).await?.id;
+        let name = deployment_name(&id, member);
+        match self.ports.orchestrator.start(&name).await {
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.create_deployment(service, member).await?;
+                Ok(self.ports.orchestrator.start(&name).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    pub(super) async fn restart_member(
+        &self,
+        service: &ServiceName,
+        id: &ServiceId,
+        member: &MemberName,
+    ) -> Result<(), StepError> {
+        self.ports.orchestrator.stop(&deployment_name(id, member)).await?;
+        self.start_member(service, member).await
+    }
+
+    /// Done when the member says that it serves in `role` under the service's present configuration.
+    pub(super) async fn await_member(
+        &self,
+        service: &ServiceName,
+        member: &MemberName,
+        role: Role,
+    ) -> Result<(), StepError> {
+        let service = self.store.service(service).await?;
+        let status = match self.ports.agent.status(&service.id, member).await {
+            Ok(status) => status,
+            Err(error) => return Err(self.why_not_up(&service.id, member, error.to_string()).await?),
+        };
+        let health = status.health.as_ref();
+        let serves = status.phase == MemberPhase::Running && health.is_some_and(|h| h.healthy && h.role == Some(role));
+        if serves && status.configuration >= service.configuration {
+            return Ok(());
+        }
+        if !serves && status.starts >= STARTS_MAX {
+            let advice = format!("openmanage logs {member}");
+            return Err(StepError::ForGood(format!("{member} does not come up: {} (see {advice})", said(&status))));
+        }
+        Err(StepError::NotYet(format!("{member}: {}", said(&status))))
+    }
+
+    /// The container may have failed for good, which the member itself cannot say.
+    async fn why_not_up(&self, id: &ServiceId, member: &MemberName, said: String) -> Result<StepError, StepError> {
+        let name = deployment_name(id, member);
+        let deployments = self.ports.orchestrator.list(Some(id)).await?;
+        let deployment = deployments.into_iter().find(|deployment| deployment.name == name);
+        Ok(match deployment {
+            None => StepError::ForGood(format!("the container of {member} is gone")),
+            Some(gone) if gone.state == DeploymentState::Stopped => {
+                // The orchestrator gave up; one more start is cheap, and says why if it fails.
+                self.ports.orchestrator.start(&name).await?;
+                StepError::NotYet(format!("{member} had stopped: {}", gone.error.unwrap_or(said)))
+            }
+            Some(there) => StepError::NotYet(there.error.unwrap_or(said)),
+        })
+    }
+
+    pub(super) async fn release_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
+        let key = crate::store::member_key(id, member);
+        let Some(stored) = self.store.members.get(&key).await? else { return Ok(()) };
+        self.ports.agent.release(id, member).await?;
+        // The agent has confirmed that nothing is mounted: the holder of that epoch is fenced.
+        let epoch = stored.value.binding.epoch;
+        let release = |record: &om_model::MemberRecord| {
+            let mut next = record.clone();
+            next.binding.release(epoch);
+            (next != *record).then_some(next)
+        };
+        self.store.members.change(&key, release).await?;
+        Ok(())
+    }
+
+    pub(super) async fn reload_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
+        self.ports.agent.reload(id, member).await?;
+        Ok(())
+    }
+
+    pub(super) async fn store_spec(&self, operation: &ServiceOperation, spec: &ServiceSpec) -> Result<(), StepError> {
+        let store = |service: &om_model::ServiceRecord| {
+            let mine = service.id == operation.service_id && service.spec != *spec;
+            mine.then(|| {
+                let mut service = service.clone();
+                service.spec = spec.clone();
+                service.configuration += 1;
+                service
+            })
+        };
+        let stored = self.store.services.change(operation.service.as_str(), store).await?;
+        stored.map(drop).ok_or_else(|| ControlError::service(&operation.service).into())
+    }
+
+    pub(super) async fn set_phase(&self, operation: &ServiceOperation, phase: Phase) -> Result<(), StepError> {
+        let set = |service: &om_model::ServiceRecord| {
+            let mine = service.id == operation.service_id && service.phase != phase;
+            mine.then(|| om_model::ServiceRecord { phase, ..service.clone() })
+        };
+        self.store.services.change(operation.service.as_str(), set).await?;
+        Ok(())
+    }
+}
+
+fn said(status: &MemberStatus) -> String {
+    match &status.health {
+        Some(health) if !health.detail.is_empty() && status.phase == MemberPhase::Running => health.detail.clone(),
+        _ => status.detail.clone(),
+    }
+}

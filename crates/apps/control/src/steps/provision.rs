@@ -1,0 +1,152 @@
+//! Steps that make and remove what a service consists of: members, volumes, deployments, records.
+
+use std::collections::BTreeMap;
+
+use om_backend::{DeploymentSpec, MountName};
+use om_engines::{catalog, member};
+use om_model::{
+    ByteSize, Invalid, MemberName, MemberRecord, ServiceId, ServiceName, ServiceRecord, VolumeId, VolumeRecord,
+};
+
+use super::{StepError, deployment_name};
+use crate::control::Control;
+use crate::error::ControlError;
+use crate::store::{member_key, or_exists};
+
+/// Shared memory of a container: PostgreSQL's parallel workers use it, and Docker's default of 64 MiB is too little.
+const SHARED_MEMORY: u64 = 256 << 20;
+
+impl Control {
+    pub(super) async fn add_member(
+        &self,
+        service_name: &ServiceName,
+        service: &ServiceId,
+        name: &MemberName,
+        index: u16,
+    ) -> Result<(), StepError> {
+        let key = member_key(service, name);
+        if self.store.members.get(&key).await?.is_some() {
+            return Ok(());
+        }
+        let address = Some(self.reserve_address(service, name).await?);
+        let record = MemberRecord {
+            name: name.clone(),
+            service: service.clone(),
+            service_name: service_name.clone(),
+            index,
+            address,
+            binding: om_model::Binding::default(),
+        };
+        Ok(or_exists(self.store.members.create(&key, &record).await)?)
+    }
+
+    pub(super) async fn remove_member(&self, service: &ServiceId, name: &MemberName) -> Result<(), StepError> {
+        self.store.members.remove(&member_key(service, name)).await?;
+        Ok(self.free_addresses(service, name).await?)
+    }
+
+    /// The record first: a volume without one would be leaked by a crash in between.
+    pub(super) async fn create_volume(
+        &self,
+        service_name: &ServiceName,
+        id: &VolumeId,
+        size: ByteSize,
+    ) -> Result<(), StepError> {
+        let service = self.store.service(service_name).await?;
+        let record = VolumeRecord {
+            id: id.clone(),
+            service_name: service_name.clone(),
+            engine: service.spec.engine,
+            size,
+            provider: self.ports.volumes.name().to_owned(),
+            formatted: false,
+            created: self.now(),
+            kept_since: None,
+        };
+        or_exists(self.store.volumes.create(&id.to_string(), &record).await)?;
+        Ok(self.ports.volumes.create(id, size).await?)
+    }
+
+    pub(super) async fn keep_volume(&self, id: &VolumeId) -> Result<(), StepError> {
+        let now = self.now();
+        let keep = |volume: &VolumeRecord| {
+            volume.kept_since.is_none().then(|| VolumeRecord { kept_since: Some(now), ..volume.clone() })
+        };
+        self.store.volumes.change(&id.to_string(), keep).await?;
+        Ok(())
+    }
+
+    pub(super) async fn remove_volume(&self, id: &VolumeId) -> Result<(), StepError> {
+        self.ports.volumes.delete(id).await?;
+        Ok(self.store.volumes.remove(&id.to_string()).await?)
+    }
+
+    pub(super) async fn grow_volume(&self, id: &VolumeId, size: ByteSize) -> Result<(), StepError> {
+        self.ports.volumes.grow(id, size).await?;
+        self.ports.agent.grow(id).await?;
+        let grown = |volume: &VolumeRecord| (volume.size < size).then(|| VolumeRecord { size, ..volume.clone() });
+        self.store.volumes.change(&id.to_string(), grown).await?;
+        Ok(())
+    }
+
+    pub(super) async fn create_deployment(&self, service: &ServiceName, name: &MemberName) -> Result<(), StepError> {
+        let spec = self.deployment_spec(service, name).await?;
+        Ok(self.ports.orchestrator.create(&spec).await?)
+    }
+
+    pub(crate) async fn deployment_spec(
+        &self,
+        service: &ServiceName,
+        name: &MemberName,
+    ) -> Result<DeploymentSpec, StepError> {
+        let service = self.store.service(service).await?;
+        let engine = catalog::find(&service.spec.engine).map_err(|error| ControlError::from(Invalid::from(error)))?;
+        let record = self.store.members.get(&member_key(&service.id, name)).await?;
+        let address = record.and_then(|record| record.value.address);
+        let image = self.ports.orchestrator.image(&image_candidates(&service)).await?;
+        Ok(DeploymentSpec {
+            name: deployment_name(&service.id, name),
+            service: service.id.clone(),
+            service_name: service.name.clone(),
+            member: name.clone(),
+            image,
+            entrypoint: vec![format!("{}/{}/{}", member::DATA_MOUNT, member::CONTROL_DIR, member::PROGRAM)],
+            volumes: mounts(&service, name),
+            address,
+            resources: service.spec.resources,
+            // The member program needs a moment of its own after the engine's bound, to end what did not stop.
+            stop_within: engine.stop_within() + std::time::Duration::from_secs(10),
+            shared_memory: SHARED_MEMORY,
+        })
+    }
+
+    pub(super) async fn remove_service(&self, name: &ServiceName, id: &ServiceId) -> Result<(), StepError> {
+        if let Some(stored) = self.store.services.get(name.as_str()).await?
+            && stored.value.id == *id
+        {
+            self.store.services.delete(&stored).await?;
+        }
+        Ok(self.store.service_ids.remove(id.as_str()).await?)
+    }
+}
+
+/// The image asked for; else one of our own, built for sites without a registry; else the official one.
+fn image_candidates(service: &ServiceRecord) -> Vec<String> {
+    if let Some(image) = &service.spec.image {
+        return vec![image.clone()];
+    }
+    let (engine, version) = (&service.spec.engine, &service.spec.version);
+    let mut candidates = vec![format!("openmanage/{engine}:{version}")];
+    let official = catalog::find(engine).ok().and_then(|engine| engine.versions().iter().find(|v| v.name == version));
+    candidates.extend(official.map(|version| version.official_image.to_owned()));
+    candidates
+}
+
+fn mounts(service: &ServiceRecord, name: &MemberName) -> BTreeMap<String, String> {
+    let path = |role| match role {
+        om_model::VolumeRole::Data => member::DATA_MOUNT,
+        om_model::VolumeRole::Journal => member::JOURNAL_MOUNT,
+    };
+    let mount = |role| MountName { service: service.id.clone(), member: Some(name.clone()), role }.to_string();
+    service.spec.volumes.each().map(|(role, _)| (path(role).to_owned(), mount(role))).collect()
+}

@@ -1,0 +1,258 @@
+//! Accepting a change.
+//!
+//! What is written, in this order: the request (under its idempotency key), the operation, the pending mark, the place
+//! in the service's queue. Each is create-if-absent, so the same request again finishes what a crash interrupted; and a
+//! pending operation without a place in a queue is given one by the executor.
+
+use std::time::Duration;
+
+use om_model::{EventKind, OperationId, OperationState, Phase, ServiceId, ServiceName, ServiceRecord};
+use om_planning::{Change, Observed, Plan, Refusal, plan};
+use sha2::{Digest, Sha256};
+
+use crate::control::Control;
+use crate::error::ControlError;
+use crate::events::About;
+use crate::kinds::{AcceptedRequest, ServiceOperation};
+use crate::store::or_exists;
+
+/// How long an operation may take when nobody says.
+const DEADLINE: Duration = Duration::from_secs(600);
+/// Most operations that wait for one service.
+const QUEUE_MAX: usize = 32;
+
+/// A change to be made.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The service it is about.
+    pub service: ServiceName,
+    /// What is to change.
+    pub change: Change,
+    /// The client's key: the same key again returns the same operation; with another request it is a conflict.
+    pub idempotency_key: Option<String>,
+    /// How long the operation may take; 10 minutes when absent.
+    pub deadline: Option<Duration>,
+}
+
+/// A change that was accepted.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// The operation that carries it out.
+    pub operation: ServiceOperation,
+    /// True if this request had been accepted before.
+    pub repeated: bool,
+}
+
+impl Control {
+    /// Accepts a change: from here on it will be carried out, rolled back, or end with the reason a person must look.
+    ///
+    /// # Errors
+    /// [`ControlError::Invalid`] or [`ControlError::Conflict`] if it cannot be done, before anything is touched.
+    pub async fn submit(&self, submission: Submission) -> Result<Accepted, ControlError> {
+        let Submission { service, change, .. } = &submission;
+        let request = submission.idempotency_key.as_ref().map(|key| (hash(key.as_bytes()), fingerprint(service, change)));
+        let mut id: Option<OperationId> = None;
+        if let Some((key, fingerprint)) = &request
+            && let Some(accepted) = self.accepted_before(key, fingerprint).await?
+        {
+            if let Some(stored) = self.store.operations.get(accepted.as_str()).await? {
+                return Ok(Accepted { operation: stored.value, repeated: true });
+            }
+            id = Some(accepted);
+        }
+        if let Change::Create { spec } = change
+            && let Some(operation) = self.created_before(service, spec).await?
+        {
+            return Ok(Accepted { operation, repeated: true });
+        }
+        self.preview(service, change).await?;
+        self.orchestrator_answers(change).await?;
+        let id = match id {
+            Some(id) => id,
+            None => self.ports.runtime.new_id().parse().map_err(om_model::Invalid::from)?,
+        };
+        let id = match &request {
+            Some((key, fingerprint)) => self.record_request(key, fingerprint, id).await?,
+            None => id,
+        };
+        self.accept(id, submission).await
+    }
+
+    async fn accept(&self, id: OperationId, submission: Submission) -> Result<Accepted, ControlError> {
+        let operation = self.new_operation(id, submission).await?;
+        or_exists(self.store.operations.create(operation.id.as_str(), &operation).await)?;
+        or_exists(self.store.pending.create(operation.id.as_str(), &operation.service).await)?;
+        if let Err(error) = self.enqueue(&operation).await {
+            // Refused after all: somebody took the name meanwhile. Nothing of the request stays.
+            self.store.pending.remove(operation.id.as_str()).await?;
+            self.store.operations.remove(operation.id.as_str()).await?;
+            return Err(error);
+        }
+        let about = About { service: Some(&operation.service), operation: Some(&operation.id), member: None };
+        self.note(EventKind::OperationAccepted, about, format!("{} {} accepted", operation.kind, operation.service)).await;
+        Ok(Accepted { operation, repeated: false })
+    }
+
+    async fn new_operation(&self, id: OperationId, submission: Submission) -> Result<ServiceOperation, ControlError> {
+        let now = self.now();
+        let service_id: ServiceId = match &submission.change {
+            Change::Create { .. } => self.ports.runtime.new_id().parse().map_err(om_model::Invalid::from)?,
+            _ => self.store.service(&submission.service).await?.id,
+        };
+        Ok(ServiceOperation {
+            id,
+            kind: submission.change.kind(),
+            service: submission.service,
+            service_id,
+            parameters: submission.change,
+            state: OperationState::Queued,
+            steps: Vec::new(),
+            rollback: Vec::new(),
+            planned: false,
+            cancel_requested: false,
+            reason: None,
+            owner_generation: 0,
+            created: now,
+            deadline: now.plus(submission.deadline.unwrap_or(DEADLINE)),
+            ended: None,
+        })
+    }
+
+    /// Gives the operation its place: at the end of its service's queue, or as the first of a new service.
+    pub(crate) async fn enqueue(&self, operation: &ServiceOperation) -> Result<(), ControlError> {
+        let name = operation.service.as_str();
+        if let (Change::Create { spec }, false) = (&operation.parameters, operation.planned) {
+            let service = ServiceRecord {
+                name: operation.service.clone(),
+                id: operation.service_id.clone(),
+                primary: Some(om_model::MemberName::of(&operation.service, 0)),
+                spec: spec.clone(),
+                phase: Phase::Creating,
+                queue: vec![operation.id.clone()],
+                origin: operation.id.clone(),
+                configuration: 1,
+                created: operation.created,
+            };
+            or_exists(self.store.service_ids.create(operation.service_id.as_str(), &operation.service).await)?;
+            or_exists(self.store.services.create(name, &service).await)?;
+            let there = self.store.service(&operation.service).await?;
+            if there.id == operation.service_id {
+                return Ok(());
+            }
+            self.store.service_ids.remove(operation.service_id.as_str()).await?;
+            return Err(taken(&operation.service, there.phase));
+        }
+        let mut refusal = None;
+        let changed = self.store.services.change(name, |service| {
+            refusal = None;
+            if service.id != operation.service_id || service.queue.contains(&operation.id) {
+                return None;
+            }
+            if service.queue.len() >= QUEUE_MAX {
+                refusal = Some(ControlError::Conflict {
+                    detail: format!("{QUEUE_MAX} operations wait for service {name}"),
+                    next: "wait for some to end".into(),
+                });
+                return None;
+            }
+            let mut service = service.clone();
+            service.queue.push(operation.id.clone());
+            Some(service)
+        });
+        let changed = changed.await?;
+        match (refusal, changed) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some(service)) if service.id == operation.service_id => Ok(()),
+            (None, _) => Err(ControlError::service(&operation.service)),
+        }
+    }
+
+    /// The plan that [`Self::submit`] would carry out if its turn came now.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn preview(&self, service: &ServiceName, change: &Change) -> Result<Plan, ControlError> {
+        let observed = self.observe(service).await?;
+        let placeholder = "0".repeat(32).parse().map_err(om_model::Invalid::from)?;
+        let id = observed.service.as_ref().map_or(placeholder, |record| record.id.clone());
+        if let (Change::Create { .. }, Some(record)) = (change, &observed.service) {
+            return Err(taken(service, record.phase));
+        }
+        Ok(plan(service, &id, change, &observed)?)
+    }
+
+    /// What is, as far as plans need it.
+    pub(crate) async fn observe(&self, service: &ServiceName) -> Result<Observed, ControlError> {
+        let zones = self.settings.zones.clone();
+        let Some(stored) = self.store.services.get(service.as_str()).await? else {
+            return Ok(Observed { zones, ..Observed::default() });
+        };
+        let members = self.store.members_of(&stored.value.id).await?;
+        let volumes = self.store.volumes_of(&stored.value.id).await?;
+        Ok(Observed { service: Some(stored.value), members, volumes, zones })
+    }
+
+    /// The operation that made the service, if it was made by this very request.
+    async fn created_before(
+        &self,
+        name: &ServiceName,
+        spec: &om_model::ServiceSpec,
+    ) -> Result<Option<ServiceOperation>, ControlError> {
+        let Some(service) = self.store.services.get(name.as_str()).await?.map(|stored| stored.value) else {
+            return Ok(None);
+        };
+        let origin = self.store.operations.get(service.origin.as_str()).await?.map(|stored| stored.value);
+        let same = |operation: &ServiceOperation| matches!(&operation.parameters, Change::Create { spec: asked } if asked == spec);
+        match origin.filter(|operation| service.spec == *spec || same(operation)) {
+            Some(operation) if service.phase != Phase::Deleting => Ok(Some(operation)),
+            _ => Err(taken(name, service.phase)),
+        }
+    }
+
+    async fn accepted_before(&self, key: &str, fingerprint: &str) -> Result<Option<OperationId>, ControlError> {
+        let Some(stored) = self.store.requests.get(key).await? else { return Ok(None) };
+        if stored.value.fingerprint == fingerprint {
+            return Ok(Some(stored.value.operation));
+        }
+        Err(ControlError::Conflict {
+            detail: "this idempotency key was used for another request".into(),
+            next: "use a new key for a new request".into(),
+        })
+    }
+
+    async fn record_request(&self, key: &str, fingerprint: &str, id: OperationId) -> Result<OperationId, ControlError> {
+        let request = AcceptedRequest { operation: id.clone(), fingerprint: fingerprint.to_owned(), at: self.now() };
+        match self.store.requests.create(key, &request).await {
+            Ok(_) => Ok(id),
+            Err(error) if error.is_conflict() => {
+                self.accepted_before(key, fingerprint).await?.ok_or_else(|| ControlError::Broken("request vanished".into()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Refuses work that needs the orchestrator while it does not answer, before anything is touched.
+    async fn orchestrator_answers(&self, change: &Change) -> Result<(), ControlError> {
+        if matches!(change, Change::Create { .. }) {
+            self.ports.orchestrator.network().await?;
+        }
+        Ok(())
+    }
+}
+
+fn taken(name: &ServiceName, phase: Phase) -> ControlError {
+    let next = match phase {
+        Phase::Deleting => "it is being deleted: try again when it is gone".to_owned(),
+        _ => format!("choose another name, or look at it: openmanage get {name}"),
+    };
+    ControlError::Conflict { detail: format!("service {name} exists with another specification"), next }
+}
+
+fn fingerprint(service: &ServiceName, change: &Change) -> String {
+    let text = serde_json::to_vec(&(service, change)).unwrap_or_default();
+    hash(&text)
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,120 @@
+//! Who holds a member: the record on which "one writer" rests.
+//!
+//! A claim is one conditional update of the member's record that moves [`Binding::holder`] and raises
+//! [`Binding::epoch`]. Former holders stay in [`Binding::unfenced`] until each is proven unable to write; a member is
+//! mounted only while that list is empty.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Epoch, Incarnation, NodeId};
+use crate::time::Timestamp;
+
+/// Who holds a member now, and who may not yet be ruled out as a writer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// How many holders there have been.
+    pub epoch: Epoch,
+    /// The present holder; none when never held or released.
+    #[serde(default)]
+    pub holder: Option<Holder>,
+    /// Former holders not yet proven fenced, oldest first.
+    #[serde(default)]
+    pub unfenced: Vec<Former>,
+    /// The node the server wants to take the member over, whoever holds it.
+    #[serde(default)]
+    pub assigned: Option<NodeId>,
+    /// True once the holder has mounted: only then does the name point to it.
+    #[serde(default)]
+    pub published: bool,
+}
+
+/// The holder of a member: one life of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The node.
+    pub node: NodeId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// The container, once known. The volume plugin is never told which it is.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// When the claim was won.
+    pub since: Timestamp,
+}
+
+/// A former holder that may still write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// The node.
+    pub node: NodeId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Its epoch.
+    pub epoch: Epoch,
+}
+
+/// Why a claim was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("held by node {} since epoch {epoch}", .holder.node)]
+pub struct Held {
+    /// Who holds it.
+    pub holder: Holder,
+    /// Under which epoch.
+    pub epoch: Epoch,
+}
+
+/// What a claim did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// The claimant held it already, in the same life: nothing changed.
+    Kept,
+    /// The claimant is the new holder, under a new epoch.
+    Won,
+}
+
+impl Binding {
+    /// Decides a claim by `node` in the life `incarnation` and changes the binding if it is admitted (design §5 step 1).
+    ///
+    /// # Errors
+    /// [`Held`] if another holder has it that neither released it nor was told to give way.
+    pub fn claim(&mut self, node: &NodeId, incarnation: &Incarnation, now: Timestamp) -> Result<Claimed, Held> {
+        if let Some(holder) = &self.holder {
+            if holder.node == *node && holder.incarnation == *incarnation {
+                return Ok(Claimed::Kept);
+            }
+            let same_node = holder.node == *node;
+            if !same_node && self.assigned.as_ref() != Some(node) {
+                return Err(Held { holder: holder.clone(), epoch: self.epoch });
+            }
+            // A node that came back in a new life has proven that its former life is over (design §5 proof a).
+            if !same_node {
+                let former = Former { node: holder.node.clone(), incarnation: holder.incarnation.clone(), epoch: self.epoch };
+                self.unfenced.push(former);
+            }
+        }
+        self.unfenced.retain(|former| former.node != *node || former.incarnation == *incarnation);
+        self.epoch = self.epoch.next();
+        self.holder = Some(Holder { node: node.clone(), incarnation: incarnation.clone(), container: None, since: now });
+        self.assigned = None;
+        self.published = false;
+        Ok(Claimed::Won)
+    }
+
+    /// The holder of `epoch` gives the member up, having unmounted it. Later epochs are left alone.
+    pub fn release(&mut self, epoch: Epoch) {
+        if self.epoch == epoch {
+            self.holder = None;
+            self.published = false;
+        }
+    }
+
+    /// The holder of `epoch` has mounted: its name may answer. False if the epoch has moved on.
+    pub fn publish(&mut self, epoch: Epoch) -> bool {
+        let current = self.epoch == epoch && self.holder.is_some() && self.unfenced.is_empty();
+        self.published |= current;
+        current
+    }
+}
+
+#[cfg(test)]
+mod tests;

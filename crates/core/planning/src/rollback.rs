@@ -1,0 +1,74 @@
+//! The way back: a plan of its own, so that undoing is carried out, repeated and resumed by the same code as doing.
+
+use om_engines::catalog;
+use om_model::{MemberName, Operation, StepState};
+
+use crate::change::{Change, VolumeFate};
+use crate::plan::{Members, Observed, Plan, start_all, stop_all, tear_down};
+use crate::step::Step;
+
+/// The steps that take back what `operation` has done so far; `None` where there is no way back and a person must decide
+/// (a delete under way, a volume already grown).
+pub fn rollback(operation: &Operation<Change, Step>, observed: &Observed) -> Option<Plan> {
+    let mut plan = Plan::default();
+    let Some(service) = &observed.service else { return Some(plan) };
+    let engine = catalog::find(&service.spec.engine).ok()?;
+    let members = Members::of(service, engine);
+    let begun: Vec<&Step> = operation.steps.iter().filter(|s| s.state != StepState::Pending).map(|s| &s.step).collect();
+    match &operation.parameters {
+        // Never active, so nothing on its volumes was ever acknowledged to anybody.
+        Change::Create { .. } => tear_down(&mut plan, service, &members, VolumeFate::Delete, &observed.volumes),
+        _ if begun.is_empty() => {}
+        Change::Delete { .. } => return None,
+        Change::Stop => {
+            start_all(&mut plan, &members);
+            plan.add(Step::SetPhase { phase: om_model::Phase::Active }, "as it was");
+        }
+        Change::Start => {
+            plan.add(Step::SetPhase { phase: om_model::Phase::Stopped }, "as it was");
+            stop_all(&mut plan, &members);
+        }
+        Change::Restart { .. } => {
+            for member in restarted(&begun) {
+                plan.add(Step::StartMember { member: member.clone() }, "it may have been stopped");
+                plan.add(members.awaiting(&member), "as it was");
+            }
+        }
+        Change::Configure { .. } => configure(&mut plan, &members, &begun),
+        Change::Grow { .. } => {
+            return begun.iter().all(|step| !matches!(step, Step::GrowVolume { .. })).then_some(plan);
+        }
+    }
+    Some(plan)
+}
+
+fn restarted(begun: &[&Step]) -> Vec<MemberName> {
+    let member = |step: &&Step| match step {
+        Step::RestartMember { member } => Some(member.clone()),
+        _ => None,
+    };
+    begun.iter().filter_map(member).collect()
+}
+
+/// Stores the former specification and has every member take it up: those that were restarted may not run at all under
+/// the new one, so they are restarted again; the others reload.
+fn configure(plan: &mut Plan, members: &Members, begun: &[&Step]) {
+    let stored = begun.iter().find_map(|step| match step {
+        Step::StoreSpec { spec, before } => Some((spec, before)),
+        _ => None,
+    });
+    let Some((spec, before)) = stored else { return };
+    plan.add(Step::StoreSpec { spec: before.clone(), before: spec.clone() }, "as it was");
+    let again = restarted(begun);
+    for member in members.restart_order() {
+        let step = match again.contains(&member) {
+            true => Step::RestartMember { member: member.clone() },
+            false => Step::ReloadMember { member: member.clone() },
+        };
+        plan.add(step, "takes up the former configuration");
+        plan.add(members.awaiting(&member), "as it was");
+    }
+}
+
+#[cfg(test)]
+mod tests;

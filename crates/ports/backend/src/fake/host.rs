@@ -1,0 +1,282 @@
+//! A machine in memory: mounts, images, containers' mount namespaces, reboots.
+//!
+//! Every call gives way before and after its effect, so that a test can drop it on either side: a crash at every await.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use om_model::{Incarnation, NodeId};
+
+use crate::error::{ErrorKind, PortError, Result};
+use crate::host::{ControlFile, Host, Mount, Source};
+
+/// The device number of whatever holds the machine's own directories.
+const ROOT_DEVICE: (u32, u32) = (254, 0);
+/// The major number of loop devices.
+const LOOP_MAJOR: u32 = 7;
+
+/// A machine in memory. Clones are the same machine.
+#[derive(Clone)]
+pub struct FakeHost {
+    node: NodeId,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    boots: u32,
+    next_minor: u32,
+    mounts: Vec<Mounted>,
+    /// Empty directories made to mount upon.
+    folders: BTreeSet<PathBuf>,
+    /// Mounts in each container's namespace.
+    containers: BTreeMap<u32, Vec<Mount>>,
+    /// Files by device number and path below the file system's root.
+    files: BTreeMap<((u32, u32), PathBuf), Vec<u8>>,
+    /// How often a file system was made on an image.
+    formatted: BTreeMap<PathBuf, u32>,
+    /// Which image each loop device was bound to.
+    images: BTreeMap<(u32, u32), PathBuf>,
+    grown: u32,
+}
+
+#[derive(Clone)]
+struct Mounted {
+    mount: Mount,
+    source: Source,
+}
+
+/// Gives way once.
+async fn give_way() {
+    let mut gave = false;
+    futures::future::poll_fn(|context| {
+        if std::mem::replace(&mut gave, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+impl FakeHost {
+    /// A machine that was just started, with nothing mounted.
+    pub fn new(node: NodeId) -> Self {
+        Self { node, state: Arc::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+
+    /// A container starts with a recursive bind of `folder`: its namespace now holds those mounts. Returns its process.
+    pub fn start_container(&self, folder: &Path) -> u32 {
+        let mut state = self.state();
+        let held = state.mounts.iter().filter(|m| m.mount.target.starts_with(folder)).map(|m| m.mount.clone()).collect();
+        let pid = state.containers.keys().last().map_or(1000, |last| last + 1);
+        state.containers.insert(pid, held);
+        pid
+    }
+
+    /// The container's last process ends.
+    pub fn end_container(&self, pid: u32) {
+        self.state().containers.remove(&pid);
+    }
+
+    /// Power off and on: mounts and containers are gone, images and directories stay, it is a new incarnation.
+    pub fn reboot(&self) {
+        let mut state = self.state();
+        state.boots += 1;
+        state.mounts.clear();
+        state.containers.clear();
+        state.files.retain(|(device, _), _| *device == ROOT_DEVICE);
+    }
+
+    /// How often a file system was made on `image`.
+    pub fn times_formatted(&self, image: &Path) -> u32 {
+        self.state().formatted.get(image).copied().unwrap_or_default()
+    }
+
+    /// How often a file system was enlarged.
+    pub fn times_grown(&self) -> u32 {
+        self.state().grown
+    }
+
+    /// Everything that mounting left: mount points and the directories made for them. Empty when nothing leaked.
+    pub fn left_behind(&self) -> Vec<PathBuf> {
+        let state = self.state();
+        state.mounts.iter().map(|m| m.mount.target.clone()).chain(state.folders.iter().cloned()).collect()
+    }
+
+    /// The source of the mount at `target`.
+    pub fn source_of(&self, target: &Path) -> Option<Source> {
+        self.state().mounts.iter().rfind(|m| m.mount.target == target).map(|m| m.source.clone())
+    }
+}
+
+impl State {
+    /// The file system that `path` lies in, and its path there.
+    fn locate(&self, path: &Path) -> ((u32, u32), PathBuf) {
+        let around = self.mounts.iter().filter(|m| path.starts_with(&m.mount.target));
+        match around.max_by_key(|m| m.mount.target.components().count()) {
+            Some(m) => (m.mount.device, path.strip_prefix(&m.mount.target).unwrap_or(path).to_owned()),
+            None => (ROOT_DEVICE, path.to_owned()),
+        }
+    }
+
+    fn in_use(&self, device: (u32, u32)) -> bool {
+        let elsewhere = self.containers.values().flatten().any(|mount| mount.device == device);
+        elsewhere || self.mounts.iter().any(|m| m.mount.device == device)
+    }
+
+    fn device_for(&mut self, source: &Source) -> Result<((u32, u32), &'static str)> {
+        match source {
+            Source::Directory(_) | Source::ReadOnlyFile(_) => return Ok((ROOT_DEVICE, "ext4")),
+            Source::Image { path, format } => {
+                let mut devices = self.images.iter().filter(|(_, image)| *image == path);
+                if devices.any(|(device, _)| self.in_use(*device)) {
+                    return Err(PortError::new(ErrorKind::Refused, "mount", path.display(), "it is in use"));
+                }
+                if *format {
+                    self.formatted.entry(path.clone()).or_insert(1);
+                }
+                if !self.formatted.contains_key(path) {
+                    return Err(PortError::new(ErrorKind::Refused, "mount", path.display(), "no file system on it"));
+                }
+                self.next_minor += 1;
+                self.images.insert((LOOP_MAJOR, self.next_minor), path.clone());
+                return Ok(((LOOP_MAJOR, self.next_minor), "ext4"));
+            }
+            Source::Memory { .. } => {}
+        }
+        self.next_minor += 1;
+        Ok(((0, self.next_minor), "tmpfs"))
+    }
+
+    fn mount(&mut self, source: &Source, target: &Path) -> Result<()> {
+        if self.mounts.iter().any(|m| m.mount.target == target) {
+            return Ok(());
+        }
+        let (device, kind) = self.device_for(source)?;
+        let mount = Mount { target: target.to_owned(), device, kind: kind.to_owned() };
+        self.folders.remove(target);
+        self.mounts.push(Mounted { mount, source: source.clone() });
+        Ok(())
+    }
+
+    fn unmount(&mut self, target: &Path) -> Result<()> {
+        let under = self.mounts.iter().any(|m| m.mount.target != target && m.mount.target.starts_with(target));
+        if under {
+            return Err(PortError::new(ErrorKind::Refused, "unmount", target.display(), "something is mounted below it"));
+        }
+        if let Some(at) = self.mounts.iter().rposition(|m| m.mount.target == target) {
+            let device = self.mounts.remove(at).mount.device;
+            if !self.in_use(device) && device != ROOT_DEVICE {
+                self.files.retain(|(held, _), _| *held != device);
+            }
+        }
+        self.folders.remove(target);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Host for FakeHost {
+    fn node(&self) -> NodeId {
+        self.node.clone()
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        format!("boot-{}", self.state().boots).parse().expect("letters, a hyphen and digits")
+    }
+
+    async fn mount(&self, source: &Source, target: &Path) -> Result<()> {
+        give_way().await;
+        self.state().folders.insert(target.to_owned());
+        give_way().await;
+        let mounted = self.state().mount(source, target);
+        if mounted.is_ok() {
+            self.state().folders.remove(target);
+        }
+        give_way().await;
+        mounted
+    }
+
+    async fn unmount(&self, target: &Path) -> Result<()> {
+        give_way().await;
+        let unmounted = self.state().unmount(target);
+        give_way().await;
+        unmounted
+    }
+
+    async fn mounts(&self, folder: &Path) -> Result<Vec<Mount>> {
+        give_way().await;
+        let state = self.state();
+        let mut found: Vec<Mount> = state.mounts.iter().map(|m| m.mount.clone()).collect();
+        found.retain(|mount| mount.target.starts_with(folder));
+        found.sort_by_key(|mount| mount.target.components().count());
+        Ok(found)
+    }
+
+    async fn held_elsewhere(&self, device: (u32, u32)) -> Result<Option<u32>> {
+        give_way().await;
+        let state = self.state();
+        let holder = state.containers.iter().find(|(_, mounts)| mounts.iter().any(|mount| mount.device == device));
+        Ok(holder.map(|(pid, _)| *pid))
+    }
+
+    async fn remove_empty(&self, folder: &Path, prefix: &str) -> Result<()> {
+        give_way().await;
+        let begins = |name: &Path| name.to_str().is_some_and(|name| name.starts_with(prefix));
+        self.state().folders.retain(|path| !path.strip_prefix(folder).is_ok_and(begins));
+        Ok(())
+    }
+
+    async fn grow_file_system(&self, target: &Path) -> Result<()> {
+        give_way().await;
+        let mut state = self.state();
+        if !state.mounts.iter().any(|m| m.mount.target == target) {
+            return Err(PortError::new(ErrorKind::NotFound, "enlarge", target.display(), "nothing is mounted there"));
+        }
+        state.grown += 1;
+        Ok(())
+    }
+
+    async fn write_files(&self, folder: &Path, files: &[ControlFile]) -> Result<()> {
+        for file in files {
+            give_way().await;
+            let mut state = self.state();
+            let place = state.locate(&folder.join(&file.path));
+            state.files.insert(place, file.content.clone());
+        }
+        give_way().await;
+        Ok(())
+    }
+
+    async fn read_file(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        give_way().await;
+        let state = self.state();
+        Ok(state.files.get(&state.locate(path)).cloned())
+    }
+
+    async fn sync(&self, _: &Path) -> Result<()> {
+        give_way().await;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn conforms() {
+        let host = super::FakeHost::new("n".parse().unwrap());
+        let (folder, image) = (std::path::PathBuf::from("/m"), std::path::PathBuf::from("/i"));
+        let hold = |folder: &std::path::Path| {
+            let (host, pid) = (host.clone(), host.start_container(folder));
+            Box::new(move || host.end_container(pid)) as Box<dyn FnOnce() + Send>
+        };
+        futures::executor::block_on(crate::conformance::host::suite(&host, &folder, &image, &hold));
+    }
+}

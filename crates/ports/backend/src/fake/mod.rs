@@ -1,0 +1,20 @@
+//! In-memory implementations of the ports, for tests and the simulator. They pass the [conformance](crate::conformance)
+//! suites.
+//!
+//! Orchestrator, agent and volumes share one [`World`], so that starting a deployment mounts its volumes and a member
+//! that runs answers for itself, as in the real one.
+
+pub mod agent;
+pub mod crypto;
+pub mod host;
+pub mod names;
+pub mod orchestrator;
+pub mod volumes;
+pub mod world;
+
+pub use agent::FakeAgent;
+pub use crypto::{FakeAuthority, FakeSeal};
+pub use names::FakeNames;
+pub use orchestrator::FakeOrchestrator;
+pub use volumes::FakeVolumes;
+pub use world::World;

@@ -1,0 +1,127 @@
+//! A fake orchestrator: deployments in memory; starting one mounts its member's volumes.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use om_model::ServiceId;
+
+use super::World;
+use crate::control_plane::MountName;
+use crate::error::{ErrorKind, PortError, Result};
+use crate::orchestrator::{Deployment, DeploymentSpec, DeploymentState, LogLine, Network, Orchestrator};
+
+/// The fake. It shares its [`World`] with the other fakes.
+#[derive(Clone)]
+pub struct FakeOrchestrator {
+    world: World,
+}
+
+impl FakeOrchestrator {
+    /// An orchestrator in `world`.
+    pub fn new(world: World) -> Self {
+        Self { world }
+    }
+
+    async fn mount(&self, spec: &DeploymentSpec) -> Result<()> {
+        let unreachable = || PortError::new(ErrorKind::Unavailable, "mount", &spec.name, "the servers do not answer");
+        let control = self.world.control().ok_or_else(unreachable)?;
+        let (node, life) = self.world.node().clone();
+        for volume in spec.volumes.values() {
+            let name: MountName = volume
+                .parse()
+                .map_err(|error| PortError::new(ErrorKind::Invalid, "mount", volume, error))?;
+            let grant = control.claim(&name, &node, &life, &[]).await?;
+            for volume in &grant.volumes {
+                if self.world.lock().written.insert(volume.id.clone(), volume.size).is_none() {
+                    control.formatted(&volume.id).await?;
+                }
+            }
+            let key = (spec.service.clone(), grant.member.clone());
+            let (member, epoch) = (grant.member.clone(), grant.epoch);
+            self.world.lock().mounted.insert(key, grant);
+            control.publish(&spec.service, &member, epoch).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Orchestrator for FakeOrchestrator {
+    async fn network(&self) -> Result<Network> {
+        let base = IpAddr::V4(Ipv4Addr::new(172, 30, 0, 0));
+        Ok(Network { subnet: (base, 16), gateway: IpAddr::V4(Ipv4Addr::new(172, 30, 0, 1)) })
+    }
+
+    async fn image(&self, candidates: &[String]) -> Result<String> {
+        let none = || PortError::new(ErrorKind::NotFound, "find image", "", "no candidates");
+        candidates.first().cloned().ok_or_else(none)
+    }
+
+    async fn create(&self, spec: &DeploymentSpec) -> Result<()> {
+        let mut world = self.world.lock();
+        let same = world.deployments.get(&spec.name).is_some_and(|(there, _)| there == spec);
+        if !same {
+            world.deployments.insert(spec.name.clone(), (spec.clone(), DeploymentState::Created));
+        }
+        Ok(())
+    }
+
+    async fn start(&self, name: &str) -> Result<()> {
+        let found = self.world.lock().deployments.get(name).cloned();
+        let gone = || PortError::new(ErrorKind::NotFound, "start", name, "there is no such deployment");
+        let (spec, state) = found.ok_or_else(gone)?;
+        if state == DeploymentState::Running {
+            return Ok(());
+        }
+        self.mount(&spec).await?;
+        if let Some((_, state)) = self.world.lock().deployments.get_mut(name) {
+            *state = DeploymentState::Running;
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, name: &str) -> Result<()> {
+        let mut world = self.world.lock();
+        let Some((spec, state)) = world.deployments.get_mut(name) else { return Ok(()) };
+        *state = DeploymentState::Stopped;
+        let key = (spec.service.clone(), spec.member.clone());
+        world.mounted.remove(&key);
+        Ok(())
+    }
+
+    async fn remove(&self, name: &str) -> Result<()> {
+        self.stop(name).await?;
+        self.world.lock().deployments.remove(name);
+        Ok(())
+    }
+
+    async fn list(&self, service: Option<&ServiceId>) -> Result<Vec<Deployment>> {
+        let world = self.world.lock();
+        let ours = world.deployments.values().filter(|(spec, _)| service.is_none_or(|id| spec.service == *id));
+        let view = |(spec, state): &(DeploymentSpec, DeploymentState)| Deployment {
+            name: spec.name.clone(),
+            service: spec.service.clone(),
+            member: spec.member.clone(),
+            state: *state,
+            container: Some(format!("container-of-{}", spec.name)),
+            error: None,
+        };
+        Ok(ours.map(view).collect())
+    }
+
+    async fn logs(&self, name: &str, tail: usize, _follow: bool) -> Result<BoxStream<'static, Result<LogLine>>> {
+        if !self.world.lock().deployments.contains_key(name) {
+            return Err(PortError::new(ErrorKind::NotFound, "read log of", name, "there is no such deployment"));
+        }
+        let line = LogLine { stderr: false, text: format!("{name} says hello") };
+        Ok(stream::iter([Ok(line)]).take(tail).boxed())
+    }
+
+    async fn teardown(&self) -> Result<()> {
+        if self.world.lock().deployments.is_empty() {
+            return Ok(());
+        }
+        Err(PortError::new(ErrorKind::Refused, "remove", "the network", "deployments are on it"))
+    }
+}

@@ -1,0 +1,84 @@
+//! The machine an agent runs on: mounts, and the kernel's facts about them.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use om_model::{Incarnation, NodeId};
+
+use crate::error::Result;
+
+/// What to mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Bind-mount this directory.
+    Directory(PathBuf),
+    /// Loop-mount this image; make an ext4 file system first if `format` and no signature of any file system is found.
+    Image { path: PathBuf, format: bool },
+    /// A small tmpfs, mode 0700, for [control files](om_engines::member::CONTROL_DIR).
+    Memory { size: u64 },
+    /// Bind-mount this file read-only onto an (empty) file at the target.
+    ReadOnlyFile(PathBuf),
+}
+
+/// A mount, as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Where.
+    pub target: PathBuf,
+    /// The file system's device number: the same for every mount of one file system, different for every tmpfs.
+    pub device: (u32, u32),
+    /// The file system's type.
+    pub kind: String,
+}
+
+/// A file to put on a control tmpfs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ControlFile {
+    /// Its path below the tmpfs.
+    pub path: String,
+    /// Its content.
+    pub content: Vec<u8>,
+    /// Its mode.
+    pub mode: u32,
+}
+
+/// The machine.
+#[async_trait]
+pub trait Host: Send + Sync {
+    /// The node's name.
+    fn node(&self) -> NodeId;
+
+    /// Which life of the node this is: the kernel's boot id.
+    fn incarnation(&self) -> Incarnation;
+
+    /// Mounts `source` at `target`, which is made if need be. Done also if `target` is a mount already.
+    async fn mount(&self, source: &Source, target: &Path) -> Result<()>;
+
+    /// Unmounts `target`, never lazily, and removes the empty directory (or file) it was on; a loop device goes with it.
+    /// Done also if it is not mounted. [`ErrorKind::Refused`](crate::ErrorKind) while busy.
+    async fn unmount(&self, target: &Path) -> Result<()>;
+
+    /// Mounts at or below `folder`, in the kernel's order (parents first).
+    async fn mounts(&self, folder: &Path) -> Result<Vec<Mount>>;
+
+    /// A process in another mount namespace in which the file system with this device number is mounted, if there is
+    /// one. While there is, its mount is not gone.
+    async fn held_elsewhere(&self, device: (u32, u32)) -> Result<Option<u32>>;
+
+    /// Removes the empty directories in `folder` whose names begin with `prefix` and on which nothing is mounted: what a
+    /// crash between making a mount's directory and mounting leaves. Whatever is not empty stays.
+    async fn remove_empty(&self, folder: &Path, prefix: &str) -> Result<()>;
+
+    /// Makes the file system at `target` as large as its device; mounting an image that has grown does so too.
+    /// [`ErrorKind::Refused`](crate::ErrorKind) where the kernel does not let us while it is mounted.
+    async fn grow_file_system(&self, target: &Path) -> Result<()>;
+
+    /// Writes files below `folder`, each to a temporary name and renamed; folders are made.
+    async fn write_files(&self, folder: &Path, files: &[ControlFile]) -> Result<()>;
+
+    /// A small file's content, if it exists.
+    async fn read_file(&self, path: &Path) -> Result<Option<Vec<u8>>>;
+
+    /// Syncs the file system at `target`.
+    async fn sync(&self, target: &Path) -> Result<()>;
+}

@@ -1,0 +1,40 @@
+//! What the control code needs of the world, as traits: orchestrator, volumes, host, names, members, time, chance.
+//!
+//! Each port is one module: its trait, the plain data that crosses it, and what is known after a time-out. Adapters
+//! implement them for one vendor each; [`fake`] implements them in memory, and [`conformance`] holds the suites that
+//! fakes and real adapters both pass. [`faulty`] decorates a port with failures.
+//!
+//! **Architecture invariant:** no vendor's type crosses a port, and no port knows which adapter stands behind it.
+
+#![forbid(unsafe_code)]
+
+pub mod authority;
+pub mod conformance;
+pub mod control_plane;
+pub mod engine_client;
+pub mod error;
+pub mod fake;
+pub mod faulty;
+pub mod host;
+pub mod member_channel;
+pub mod names;
+pub mod node_agent;
+pub mod orchestrator;
+pub mod process;
+pub mod runtime;
+pub mod seal;
+pub mod volume;
+
+pub use authority::{Authority, CertificateRequest, Issued};
+pub use control_plane::{ControlPlane, Grant, MountName};
+pub use engine_client::EngineClient;
+pub use error::{ErrorKind, PortError, Result};
+pub use host::{Host, Mount, Source};
+pub use member_channel::{MemberChannel, MemberPhase, MemberStatus};
+pub use names::NameService;
+pub use node_agent::NodeAgent;
+pub use orchestrator::{Deployment, DeploymentSpec, DeploymentState, LogLine, Network, Orchestrator};
+pub use process::{Files, Processes};
+pub use runtime::{Clock, Entropy, Runtime, Tasks};
+pub use seal::Seal;
+pub use volume::{Attachment, VolumeProvider};

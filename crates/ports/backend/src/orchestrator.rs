@@ -1,0 +1,125 @@
+//! The orchestrator: one deployment per member.
+//!
+//! Every call is idempotent under the caller's name for the thing. After [`ErrorKind::TimedOut`] or
+//! [`ErrorKind::Unavailable`](crate::ErrorKind) the effect is unknown and the call is to be repeated. An implementation
+//! recognises its own objects by label and never touches others: a name taken by a stranger is
+//! [`ErrorKind::Refused`](crate::ErrorKind).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use om_model::{MemberName, Resources, ServiceId, ServiceName};
+
+use crate::error::Result;
+
+/// A container to run, with its place, volumes and address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeploymentSpec {
+    /// Its name, the caller's choice, unique: `<member>-<first 8 of the service id>`.
+    pub name: String,
+    /// The service.
+    pub service: ServiceId,
+    /// The service's name.
+    pub service_name: ServiceName,
+    /// The member it runs.
+    pub member: MemberName,
+    /// The image, as [`Orchestrator::image`] resolved it.
+    pub image: String,
+    /// The program to run as PID 1 in place of the image's own.
+    pub entrypoint: Vec<String>,
+    /// Volume names for our volume driver, by the path they are mounted at.
+    pub volumes: BTreeMap<String, String>,
+    /// Its fixed address on our network, if it has one.
+    pub address: Option<IpAddr>,
+    /// What it may use.
+    pub resources: Resources,
+    /// How long a stop may take before the container is killed.
+    pub stop_within: Duration,
+    /// Shared memory, in bytes.
+    pub shared_memory: u64,
+}
+
+/// Where a deployment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentState {
+    /// Made, never started.
+    Created,
+    /// Its container runs.
+    Running,
+    /// The orchestrator is about to start it again after it ended.
+    Restarting,
+    /// Its container has ended and is not started again by itself.
+    Stopped,
+}
+
+/// A deployment of ours as the orchestrator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Its name.
+    pub name: String,
+    /// The service it belongs to.
+    pub service: ServiceId,
+    /// The member it runs.
+    pub member: MemberName,
+    /// Where it stands.
+    pub state: DeploymentState,
+    /// The container's id, if there is one.
+    pub container: Option<String>,
+    /// What the orchestrator said of its last failure, if anything.
+    pub error: Option<String>,
+}
+
+/// The network that members are on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its first address and its prefix length.
+    pub subnet: (IpAddr, u8),
+    /// The node's own address on it.
+    pub gateway: IpAddr,
+}
+
+/// A line of a container's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// True if it came from the standard error.
+    pub stderr: bool,
+    /// The text, without its line end.
+    pub text: String,
+}
+
+/// The orchestrator.
+#[async_trait]
+pub trait Orchestrator: Send + Sync {
+    /// Makes our network if it is not there, and tells its addresses.
+    async fn network(&self) -> Result<Network>;
+
+    /// The first of `candidates` that is present, else the first that can be had (pulled).
+    /// [`ErrorKind::NotFound`](crate::ErrorKind) with advice if none can.
+    async fn image(&self, candidates: &[String]) -> Result<String>;
+
+    /// Makes the deployment, not started. Done also if it exists with the same spec; one of ours with another spec is
+    /// removed first (its volumes stay).
+    async fn create(&self, spec: &DeploymentSpec) -> Result<()>;
+
+    /// Starts it and keeps it running: started again after it ends, and after a reboot of the machine. Done also if it
+    /// runs.
+    async fn start(&self, name: &str) -> Result<()>;
+
+    /// Stops it gracefully within its `stop_within`, and keeps it stopped. Done also if it is stopped or gone.
+    async fn stop(&self, name: &str) -> Result<()>;
+
+    /// Removes it, running or not; its volumes stay. Done also if it is gone.
+    async fn remove(&self, name: &str) -> Result<()>;
+
+    /// All deployments of ours, or those of one service.
+    async fn list(&self, service: Option<&ServiceId>) -> Result<Vec<Deployment>>;
+
+    /// The last `tail` lines of its output, then, if asked, those that follow.
+    async fn logs(&self, name: &str, tail: usize, follow: bool) -> Result<BoxStream<'static, Result<LogLine>>>;
+
+    /// Removes what [`Self::network`] made. Refused while deployments are on it.
+    async fn teardown(&self) -> Result<()>;
+}

@@ -1,0 +1,74 @@
+//! Changes of settings and of sizes while the service runs.
+
+use std::time::Duration;
+
+use om_tests::{World, docker, eventually, same};
+
+const MEMBERS: [&str; 3] = ["orders-0", "orders-1", "orders-2"];
+
+fn shown_everywhere(world: &World, setting: &str, value: &str) {
+    for member in MEMBERS {
+        let target = world.target("orders", member);
+        eventually(Duration::from_secs(20), setting, || {
+            same(target.query(&format!("SHOW {setting}"))?, value.to_owned())
+        });
+    }
+}
+
+pub(crate) fn a_setting_that_reloads_restarts_nothing(world: &mut World) {
+    world.service("orders");
+    let began = MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()"));
+    world.call(&["config", "orders", "--set", "work_mem=7MB"]).ok();
+    shown_everywhere(world, "work_mem", "7MB");
+    assert_eq!(
+        MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()")),
+        began
+    );
+    world.call(&["config", "orders", "--unset", "work_mem"]).ok();
+    let service = world.json(&["get", "orders"]);
+    assert_eq!(
+        service["settings"].as_object().map(serde_json::Map::len),
+        Some(0),
+        "{service}"
+    );
+}
+
+pub(crate) fn a_setting_that_needs_a_restart_gets_one(world: &mut World) {
+    world.service("orders");
+    world.call(&["config", "orders", "--set", "max_connections=123"]).ok();
+    world.healthy("orders", 3);
+    shown_everywhere(world, "max_connections", "123");
+    let refusal = world
+        .call(&["config", "orders", "--set", "no_such_setting=1"])
+        .refused();
+    assert!(refusal.contains("no_such_setting"), "{refusal}");
+}
+
+pub(crate) fn volumes_grow_while_the_database_runs(world: &mut World) {
+    world.service("orders");
+    let room = |member: &str| -> u64 {
+        let container = world.container(member);
+        let printed = docker::docker(&["exec", &container, "df", "--output=size", "-B1", "/data"]).expect("df runs");
+        printed
+            .lines()
+            .last()
+            .and_then(|line| line.trim().parse().ok())
+            .expect("a size in bytes")
+    };
+    let before = MEMBERS.map(room);
+    let began = MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()"));
+    world.call(&["grow", "orders", "--volume-size", "768MiB"]).ok();
+    for (member, before) in MEMBERS.iter().zip(before) {
+        assert!(
+            room(member) > before + (200 << 20),
+            "{member}: {before} bytes before, {} now",
+            room(member)
+        );
+    }
+    assert_eq!(
+        MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()")),
+        began
+    );
+    let refusal = world.call(&["grow", "orders", "--volume-size", "512MiB"]).refused();
+    assert!(refusal.contains("volume"), "{refusal}");
+}

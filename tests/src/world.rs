@@ -1,0 +1,345 @@
+//! One running OpenManage with everything of its own, from `openmanage up` to the last file.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::client::Target;
+use crate::{docker, eventually, leftovers, names};
+
+/// Beginning of the name of every test's cluster and state folder; the process id follows.
+const PREFIX: &str = "e2e-";
+/// Where state folders are: on a disk, since databases sync to it.
+const FOLDER: &str = "/var/tmp";
+/// How long a server may take until it answers.
+const UP_WITHIN: Duration = Duration::from_secs(30);
+/// How long a member may take to be healthy after whatever happened to it.
+pub const HEALTHY_WITHIN: Duration = Duration::from_secs(90);
+
+/// A running OpenManage. Dropped, it takes everything with it.
+pub struct World {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Its state folder.
+    pub state: PathBuf,
+    /// The program under test.
+    pub binary: PathBuf,
+    server: Option<Child>,
+}
+
+impl World {
+    /// Starts a server on a new cluster, after clearing away what killed runs left.
+    ///
+    /// # Panics
+    /// If it does not answer in time.
+    pub fn start() -> Self {
+        leftovers::of_former_runs(Path::new(FOLDER), PREFIX);
+        let cluster = format!("{PREFIX}{}", std::process::id());
+        let state = Path::new(FOLDER).join(&cluster);
+        std::fs::create_dir_all(&state).expect("the state folder can be made");
+        let mut world = Self {
+            state,
+            binary: program("OPENMANAGE_BINARY", "debug/openmanage"),
+            cluster,
+            server: None,
+        };
+        world.start_server();
+        world
+    }
+
+    /// The API's address.
+    pub fn server_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port())
+    }
+
+    /// Where the DNS server answers the host.
+    pub fn dns(&self) -> String {
+        format!("127.27.{}", self.octets())
+    }
+
+    /// The DNS zone.
+    pub fn zone(&self) -> String {
+        format!("{}-openmanage.com", self.cluster)
+    }
+
+    /// The API's port: above those handed out to outgoing connections, so that none of them takes it first.
+    pub fn port(&self) -> u32 {
+        61_000 + std::process::id() % 4000
+    }
+
+    /// Two octets that tell this run's addresses from those of a quickstart and of other runs.
+    fn octets(&self) -> String {
+        format!(
+            "{}.{}",
+            1 + std::process::id() % 200,
+            1 + std::process::id() / 200 % 200
+        )
+    }
+
+    fn subnet(&self) -> String {
+        format!(
+            "10.{}.{}.0/24",
+            100 + std::process::id() % 100,
+            std::process::id() / 100 % 250
+        )
+    }
+
+    /// The arguments of `openmanage` for this world's server.
+    pub fn up_arguments(&self) -> Vec<String> {
+        let words = [
+            ("--cluster", self.cluster.clone()),
+            ("--state", self.state.display().to_string()),
+            ("--listen", format!("127.0.0.1:{}", self.port())),
+            ("--subnet", self.subnet()),
+            ("--dns", format!("{}:53", self.dns())),
+        ];
+        std::iter::once("up".to_owned())
+            .chain(words.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]))
+            .collect()
+    }
+
+    /// Starts the server process and waits until it answers.
+    ///
+    /// # Panics
+    /// If it ends, or does not answer in time.
+    pub fn start_server(&mut self) {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .expect("the log can be written");
+        let mut command = Command::new(&self.binary);
+        command.args(self.up_arguments()).stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+        if let Some(member) = std::env::var_os("OPENMANAGE_MEMBER") {
+            command.env("OPENMANAGE_MEMBER", member);
+        }
+        self.server = Some(command.spawn().expect("the program can be run"));
+        eventually(UP_WITHIN, "the server answers", || {
+            let ended = self.server.as_mut().and_then(|server| server.try_wait().ok().flatten());
+            assert!(ended.is_none(), "the server ended: {ended:?}\n{}", self.log_tail());
+            let called = self.call(&["list"]);
+            if called.code == 0 { Ok(()) } else { Err(called.stderr) }
+        });
+    }
+
+    /// The server's process id.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn server_pid(&self) -> u32 {
+        self.server.as_ref().expect("the server runs").id()
+    }
+
+    /// Kills the server as a crash would: nothing of it runs another instruction.
+    pub fn kill_server(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+
+    /// Asks the server to end and waits until it has. Yields its exit code.
+    ///
+    /// # Panics
+    /// If it does not end within 30 seconds.
+    pub fn stop_server(&mut self) -> Option<i32> {
+        let mut server = self.server.take()?;
+        let _ = Command::new("kill").args(["-TERM", &server.id().to_string()]).status();
+        eventually(Duration::from_secs(30), "the server ends when asked", || {
+            match server.try_wait() {
+                Ok(Some(status)) => Ok(status.code()),
+                _ => Err("it still runs".into()),
+            }
+        })
+    }
+
+    /// The log of the server: beside the state folder, since the folder must end empty.
+    pub fn log(&self) -> PathBuf {
+        self.state.with_extension("log")
+    }
+
+    fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// Prints what a person would look at after a failure.
+    pub fn describe(&self) {
+        println!("--- the server's log\n{}", self.log_tail());
+        for container in docker::containers(&leftovers::label(&self.cluster)) {
+            let name = docker::inspect(&container)["Name"].to_string();
+            println!(
+                "--- container {name}\n{}",
+                docker::docker(&["logs", "--tail", "15", &container]).unwrap_or_default()
+            );
+        }
+        println!("---");
+    }
+
+    /// Removes everything by the product's own means: services with their data, then the server.
+    ///
+    /// # Panics
+    /// If the product cannot.
+    pub fn take_down(&mut self) {
+        for service in self.rows(&["list"]) {
+            let name = service["name"].as_str().expect("a name");
+            self.call(&["delete", name, "--delete-volumes", "--yes"]).ok();
+        }
+        self.stop_server();
+    }
+
+    // What a user sees of a service.
+
+    /// The service, made with three members of the smallest useful size if it is not there, once all are healthy.
+    ///
+    /// # Panics
+    /// If that fails or takes too long.
+    pub fn service(&self, name: &str) -> Vec<Value> {
+        if self.call(&["get", name]).code != 0 {
+            self.create(name, 3);
+        }
+        self.healthy(name, 3)
+    }
+
+    /// Creates a service and waits for the operation's end.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn create(&self, name: &str, replicas: u16) {
+        let replicas = replicas.to_string();
+        let size = ["--volume-size", "512MiB", "--memory", "256MiB"];
+        self.call(&[&["create", "postgresql", name, "--replicas", &replicas], &size[..]].concat())
+            .ok();
+    }
+
+    /// The service's members, once so many of them are healthy and exactly one is the primary.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    #[track_caller]
+    pub fn healthy(&self, service: &str, count: usize) -> Vec<Value> {
+        eventually(HEALTHY_WITHIN, "all members are healthy", || {
+            let members = self.rows(&["members", service]);
+            let healthy = members.iter().filter(|member| member["healthy"] == true).count();
+            let primaries = members.iter().filter(|member| member["role"] == "primary").count();
+            if healthy == count && primaries == 1 {
+                Ok(members)
+            } else {
+                Err(format!("{members:#?}"))
+            }
+        })
+    }
+
+    /// The name of the member that has this role (the first such).
+    ///
+    /// # Panics
+    /// If none has.
+    #[track_caller]
+    pub fn member_with_role(&self, service: &str, role: &str) -> String {
+        let members = self.rows(&["members", service]);
+        let member = members.iter().find(|member| member["role"] == role);
+        member.unwrap_or_else(|| panic!("no {role} among {members:#?}"))["name"]
+            .as_str()
+            .expect("a name")
+            .to_owned()
+    }
+
+    /// The container that runs a member, running or not.
+    ///
+    /// # Panics
+    /// If there is not exactly one.
+    #[track_caller]
+    pub fn container(&self, member: &str) -> String {
+        let of_cluster = docker::containers(&leftovers::label(&self.cluster));
+        let of_member = docker::containers(&format!("com.openmanage.member={member}"));
+        let mut both: Vec<String> = of_member.into_iter().filter(|id| of_cluster.contains(id)).collect();
+        assert_eq!(both.len(), 1, "containers of {member}: {both:?}");
+        both.remove(0)
+    }
+
+    /// The address that DNS gives for a label of the zone.
+    ///
+    /// # Errors
+    /// If there is none, or more than one.
+    pub fn address(&self, label: &str) -> Result<String, String> {
+        let mut addresses = names::ask(&self.dns(), &format!("{label}.{}", self.zone()), "A")?;
+        if addresses.len() == 1 {
+            Ok(addresses.remove(0))
+        } else {
+            Err(format!("{label} has the addresses {addresses:?}"))
+        }
+    }
+
+    /// How to reach a label of the zone (`orders-0`, `orders-primary`) as the service's user.
+    ///
+    /// # Panics
+    /// If the service cannot be connected to.
+    #[track_caller]
+    pub fn target(&self, service: &str, label: &str) -> Target {
+        let connection = self.json(&["connect", service, "--show", "--password"]);
+        let text = |field: &str| {
+            connection[field]
+                .as_str()
+                .unwrap_or_else(|| panic!("{field} in {connection}"))
+                .to_owned()
+        };
+        let ca = self.state.with_extension(format!("{service}.crt"));
+        std::fs::write(&ca, text("ca")).expect("the certificate can be written");
+        let address = eventually(Duration::from_secs(10), "the name has an address", || {
+            self.address(label)
+        });
+        Target {
+            host: format!("{label}.{}", self.zone()),
+            address,
+            user: text("user"),
+            password: text("password"),
+            ca,
+        }
+    }
+
+    /// Runs a statement at a label of the zone, on a connection of its own.
+    ///
+    /// # Panics
+    /// If the database refuses it.
+    #[track_caller]
+    pub fn sql(&self, service: &str, label: &str, statement: &str) -> String {
+        self.target(service, label)
+            .query(statement)
+            .unwrap_or_else(|error| panic!("{statement} at {label}: {error}"))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.kill_server();
+        leftovers::remove(&self.cluster, &self.state);
+        for service in ["orders", "small", "pgcluster"] {
+            let _ = std::fs::remove_file(self.state.with_extension(format!("{service}.crt")));
+        }
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_file(self.log());
+        }
+    }
+}
+
+/// A program under test: named by the environment variable, else where cargo puts it.
+///
+/// # Panics
+/// If it is not there.
+fn program(variable: &str, built: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests lie below the workspace's root");
+    let path = std::env::var_os(variable).map_or_else(|| root.join("target").join(built), PathBuf::from);
+    assert!(
+        path.is_file(),
+        "{} is not there: run ./test, which builds it, or set {variable}",
+        path.display()
+    );
+    path
+}
