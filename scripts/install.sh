@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034
 
 # What running OpenManage needs: the container engine, file systems and addresses, the image's base, a client.
-RUN_PACKAGES=(ca-certificates curl docker.io e2fsprogs iproute2 iptables mmdebstrap postgresql-client util-linux)
+RUN_PACKAGES=(ca-certificates curl docker.io e2fsprogs iproute2 iptables jq mmdebstrap postgresql-client util-linux)
 # What building it needs.
 BUILD_PACKAGES=(gcc libc6-dev make pkg-config protobuf-compiler)
 # What its tests need beside: a peer for the control database's suite, a DNS client, git for tidy.
@@ -48,14 +48,21 @@ install_packages() {
     tail -n 20 "$INSTALL_LOG" >&2
     die "apt-get could not install ${missing[*]}" "the whole output is in $INSTALL_LOG"
   }
-  # Their packages start them, and on our ports; tests and benchmarks start their own.
-  [[ -d /run/systemd/system ]] || return 0
   for package in "${missing[@]}"; do
     case $package in
-      etcd-server) systemctl disable --now --quiet etcd ;;
-      knot) systemctl disable --now --quiet knot ;;
+      etcd-server) stop_service etcd ;;
+      knot) stop_service knot ;;
     esac
   done
+}
+
+# Stops a service that its package started just now, and on a port of ours; tests and benchmarks start their own.
+stop_service() {
+  if [[ -d /run/systemd/system ]]; then
+    systemctl disable --now --quiet "$1"
+  elif [[ -x /etc/init.d/$1 ]]; then
+    "/etc/init.d/$1" stop >/dev/null 2>&1 || true
+  fi
 }
 
 # Checks for cargo of at least RUST_MIN.
@@ -110,25 +117,27 @@ wait_for() {
 # The directory cargo builds into.
 target_dir() { echo "${CARGO_TARGET_DIR:-target}"; }
 
-# Builds the program that runs as PID 1 in the members' containers: static, since it runs in images of others.
-# Sets MEMBER_PROGRAM.
-build_member() {
-  local host
+# assemble PROFILE FOLDER: builds the programs and puts them into FOLDER, side by side, as they are to be installed:
+# openmanage, its other name openmanage-service-cli, and openmanage-member. The last is static, since it runs as PID 1 in
+# images of others.
+assemble() {
+  local target host folder=$1
+  target=$(target_dir)
   host=$(rustc -vV | sed -n 's/^host: //p')
+  [[ $1 == dev ]] && folder=debug
   RUSTFLAGS='-C target-feature=+crt-static' \
     cargo build --quiet --locked --profile member --target "$host" -p openmanage-member
-  MEMBER_PROGRAM=$(target_dir)/$host/member/openmanage-member
-  note "$MEMBER_PROGRAM ($(du -h "$MEMBER_PROGRAM" | cut -f1))"
+  cargo build --quiet --locked --profile "$1" -p openmanage
+  mkdir -p "$2"
+  place "$target/$host/member/openmanage-member" "$2"
+  place "$target/$folder/openmanage" "$2"
+  ln -sf openmanage "$2/openmanage-service-cli"
 }
 
-# Builds the one binary and its other name. $1: a cargo profile. Sets OPENMANAGE.
-build_openmanage() {
-  local folder=$1
-  [[ $1 == dev ]] && folder=debug
-  cargo build --quiet --locked --profile "$1" -p openmanage
-  OPENMANAGE=$(target_dir)/$folder/openmanage
-  ln -sf openmanage "$(target_dir)/$folder/openmanage-service-cli"
-  note "$OPENMANAGE ($(du -h "$OPENMANAGE" | cut -f1))"
+# place FILE FOLDER: puts the file there if it is not; a program that runs keeps its own.
+place() {
+  cmp -s "$1" "$2/$(basename "$1")" || install "$1" "$2"
+  note "$2/$(basename "$1") ($(du -h "$1" | cut -f1))"
 }
 
 INSTALL_LOG=${INSTALL_LOG:-/var/log/openmanage-install.log}

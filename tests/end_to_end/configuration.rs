@@ -18,29 +18,20 @@ fn shown_everywhere(world: &World, setting: &str, value: &str) {
 pub(crate) fn a_setting_that_reloads_restarts_nothing(world: &mut World) {
     world.service("orders");
     let began = MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()"));
-    world.call(&["config", "orders", "--set", "work_mem=7MB"]).ok();
+    world.call(&["config", "set", "orders", "work_mem=7MB"]).ok();
     shown_everywhere(world, "work_mem", "7MB");
-    assert_eq!(
-        MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()")),
-        began
-    );
-    world.call(&["config", "orders", "--unset", "work_mem"]).ok();
+    assert_eq!(MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()")), began);
+    world.call(&["config", "set", "orders", "--unset", "work_mem"]).ok();
     let service = world.json(&["get", "orders"]);
-    assert_eq!(
-        service["settings"].as_object().map(serde_json::Map::len),
-        Some(0),
-        "{service}"
-    );
+    assert_eq!(service["settings"].as_object().map(serde_json::Map::len), Some(0), "{service}");
 }
 
 pub(crate) fn a_setting_that_needs_a_restart_gets_one(world: &mut World) {
     world.service("orders");
-    world.call(&["config", "orders", "--set", "max_connections=123"]).ok();
+    world.call(&["config", "set", "orders", "max_connections=123"]).ok();
     world.healthy("orders", 3);
     shown_everywhere(world, "max_connections", "123");
-    let refusal = world
-        .call(&["config", "orders", "--set", "no_such_setting=1"])
-        .refused();
+    let refusal = world.call(&["config", "set", "orders", "no_such_setting=1"]).refused();
     assert!(refusal.contains("no_such_setting"), "{refusal}");
 }
 
@@ -49,26 +40,15 @@ pub(crate) fn volumes_grow_while_the_database_runs(world: &mut World) {
     let room = |member: &str| -> u64 {
         let container = world.container(member);
         let printed = docker::docker(&["exec", &container, "df", "--output=size", "-B1", "/data"]).expect("df runs");
-        printed
-            .lines()
-            .last()
-            .and_then(|line| line.trim().parse().ok())
-            .expect("a size in bytes")
+        printed.lines().last().and_then(|line| line.trim().parse().ok()).expect("a size in bytes")
     };
     let before = MEMBERS.map(room);
     let began = MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()"));
-    world.call(&["grow", "orders", "--volume-size", "768MiB"]).ok();
+    world.call(&["volume", "grow", "orders", "--data", "768MiB"]).ok();
     for (member, before) in MEMBERS.iter().zip(before) {
-        assert!(
-            room(member) > before + (200 << 20),
-            "{member}: {before} bytes before, {} now",
-            room(member)
-        );
+        assert!(room(member) > before + (200 << 20), "{member}: {before} bytes before, {} now", room(member));
     }
-    assert_eq!(
-        MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()")),
-        began
-    );
-    let refusal = world.call(&["grow", "orders", "--volume-size", "512MiB"]).refused();
+    assert_eq!(MEMBERS.map(|member| world.sql("orders", member, "SELECT pg_postmaster_start_time()")), began);
+    let refusal = world.call(&["volume", "grow", "orders", "--data", "512MiB"]).refused();
     assert!(refusal.contains("volume"), "{refusal}");
 }

@@ -15,14 +15,7 @@ pub(crate) fn a_service_of_three_has_one_primary_and_two_standbys(world: &mut Wo
     assert_eq!(service["phase"], "active", "{service}");
     assert_eq!(service["id"].as_str().map(str::len), Some(32), "{service}");
     let primary = service["primary"].as_str().expect("a primary");
-    assert_eq!(
-        world.sql(
-            "orders",
-            primary,
-            "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
-        ),
-        "2"
-    );
+    assert_eq!(world.sql("orders", primary, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"), "2");
 }
 
 pub(crate) fn every_member_has_a_name_and_the_address_of_its_container(world: &mut World) {
@@ -31,12 +24,8 @@ pub(crate) fn every_member_has_a_name_and_the_address_of_its_container(world: &m
         let address = world.address(name).expect("a name has an address");
         assert_eq!(Some(address.as_str()), member["address"].as_str(), "{member}");
         let networks = docker::inspect(&world.container(name))["NetworkSettings"]["Networks"].clone();
-        let addresses: Vec<_> = networks
-            .as_object()
-            .expect("networks")
-            .values()
-            .map(|n| n["IPAddress"].clone())
-            .collect();
+        let addresses: Vec<_> =
+            networks.as_object().expect("networks").values().map(|n| n["IPAddress"].clone()).collect();
         assert_eq!(addresses, [address.as_str()], "{name}");
     }
     let zone = world.zone();
@@ -57,25 +46,14 @@ pub(crate) fn members_resolve_names_by_the_dns_of_their_containers(world: &mut W
         let host = format!("{other}.{}", world.zone());
         let answer = docker::docker(&["exec", &world.container("orders-0"), "getent", "ahostsv4", &host]);
         let answer = answer.unwrap_or_else(|error| panic!("{host} in the container: {error}"));
-        assert!(
-            answer.starts_with(&world.address(other).expect("an address")),
-            "{answer}"
-        );
+        assert!(answer.starts_with(&world.address(other).expect("an address")), "{answer}");
     }
 }
 
 pub(crate) fn a_row_written_at_the_primary_is_read_at_every_standby(world: &mut World) {
     world.service("orders");
-    world.sql(
-        "orders",
-        "orders-primary",
-        "CREATE TABLE IF NOT EXISTS menu (id int PRIMARY KEY, item text)",
-    );
-    world.sql(
-        "orders",
-        "orders-primary",
-        "INSERT INTO menu VALUES (1, 'coffee') ON CONFLICT DO NOTHING",
-    );
+    world.sql("orders", "orders-primary", "CREATE TABLE IF NOT EXISTS menu (id int PRIMARY KEY, item text)");
+    world.sql("orders", "orders-primary", "INSERT INTO menu VALUES (1, 'coffee') ON CONFLICT DO NOTHING");
     for member in ["orders-0", "orders-1", "orders-2"] {
         let target = world.target("orders", member);
         eventually(Duration::from_secs(10), "the row arrives", || {
@@ -83,9 +61,7 @@ pub(crate) fn a_row_written_at_the_primary_is_read_at_every_standby(world: &mut 
         });
     }
     let standby = world.target("orders", &world.member_with_role("orders", "standby"));
-    let refusal = standby
-        .query("INSERT INTO menu VALUES (2, 'tea')")
-        .expect_err("a standby takes no writes");
+    let refusal = standby.query("INSERT INTO menu VALUES (2, 'tea')").expect_err("a standby takes no writes");
     assert!(refusal.contains("read-only"), "{refusal}");
 }
 
@@ -93,32 +69,15 @@ pub(crate) fn a_client_without_tls_or_password_is_turned_away(world: &mut World)
     world.service("orders");
     let target = world.target("orders", "orders-primary");
     let psql = |conninfo: &str, password: &str| {
-        let conninfo = format!(
-            "hostaddr={} user={} dbname=postgres {conninfo}",
-            target.address, target.user
-        );
-        let output = Command::new("psql")
-            .args(["-c", "SELECT 1", &conninfo])
-            .env("PGPASSWORD", password)
-            .output();
+        let conninfo = format!("hostaddr={} user={} dbname=postgres {conninfo}", target.address, target.user);
+        let output = Command::new("psql").args(["-c", "SELECT 1", &conninfo]).env("PGPASSWORD", password).output();
         output.expect("psql can be run").status.success()
     };
     assert!(psql("sslmode=require", &target.password), "a client with both gets in");
-    assert!(
-        !psql("sslmode=disable", &target.password),
-        "a client without TLS gets in"
-    );
-    assert!(
-        !psql("sslmode=require", "wrong"),
-        "a client with a wrong password gets in"
-    );
-    let stranger = om_tests::client::Target {
-        host: format!("orders.invalid.{}", world.zone()),
-        ..target.clone()
-    };
-    let refusal = stranger
-        .query("SELECT 1")
-        .expect_err("the certificate is not good for another name");
+    assert!(!psql("sslmode=disable", &target.password), "a client without TLS gets in");
+    assert!(!psql("sslmode=require", "wrong"), "a client with a wrong password gets in");
+    let stranger = om_tests::client::Target { host: format!("orders.invalid.{}", world.zone()), ..target.clone() };
+    let refusal = stranger.query("SELECT 1").expect_err("the certificate is not good for another name");
     assert!(refusal.contains("does not match host name"), "{refusal}");
 }
 
@@ -127,15 +86,7 @@ pub(crate) fn the_same_create_again_is_the_same_service_and_another_is_a_conflic
     let before = world.json(&["get", "orders"]);
     world.create("orders", 3);
     assert_eq!(world.json(&["get", "orders"])["id"], before["id"]);
-    let other = world.call(&[
-        "create",
-        "postgresql",
-        "orders",
-        "--replicas",
-        "2",
-        "--volume-size",
-        "512MiB",
-    ]);
+    let other = world.call(&["create", "postgresql", "orders", "--replicas", "2", "--volume-size", "512MiB"]);
     let refusal = other.refused();
     assert!(refusal.contains("orders") && refusal.contains("exist"), "{refusal}");
     assert_eq!(world.json(&["get", "orders"]), before);
@@ -150,12 +101,7 @@ pub(crate) fn no_secret_is_in_the_containers_environment_or_in_the_state_folder(
     }
     // `grep` would stop at a mount with -x only; the members' tmpfs are allowed to hold their own secrets.
     let find = ["-c", "find \"$0\" -xdev -type f -exec grep -lF -e \"$1\" {} +"];
-    let found = Command::new("sh")
-        .args(find)
-        .arg(&world.state)
-        .arg(&password)
-        .output()
-        .expect("sh can be run");
+    let found = Command::new("sh").args(find).arg(&world.state).arg(&password).output().expect("sh can be run");
     let found = String::from_utf8_lossy(&found.stdout).into_owned();
     let found: Vec<&str> = found.lines().filter(|path| !path.contains("/.openmanage/")).collect();
     assert!(found.is_empty(), "the password is in the clear in {found:?}");

@@ -9,11 +9,7 @@ use om_tests::{World, docker, eventually, same};
 pub(crate) fn a_killed_primary_comes_back_with_its_name_address_and_data(world: &mut World) {
     world.service("orders");
     let primary = world.member_with_role("orders", "primary");
-    world.sql(
-        "orders",
-        &primary,
-        "CREATE TABLE IF NOT EXISTS kept (id int PRIMARY KEY)",
-    );
+    world.sql("orders", &primary, "CREATE TABLE IF NOT EXISTS kept (id int PRIMARY KEY)");
     world.sql("orders", &primary, "INSERT INTO kept VALUES (1) ON CONFLICT DO NOTHING");
     let address = world.address(&primary);
     let container = world.container(&primary);
@@ -21,11 +17,7 @@ pub(crate) fn a_killed_primary_comes_back_with_its_name_address_and_data(world: 
     docker::docker(&["kill", &container]).expect("the container can be killed");
     eventually(HEALTHY_WITHIN, "the container runs again", || {
         let again = world.container(&primary);
-        if docker::started_at(&again) != started && docker::pid(&again) != 0 {
-            Ok(())
-        } else {
-            Err(again)
-        }
+        if docker::started_at(&again) != started && docker::pid(&again) != 0 { Ok(()) } else { Err(again) }
     });
     world.healthy("orders", 3);
     assert_eq!(world.address(&primary), address);
@@ -41,11 +33,7 @@ pub(crate) fn a_killed_standby_follows_again(world: &mut World) {
     world.service("orders");
     let standby = world.member_with_role("orders", "standby");
     docker::docker(&["kill", &world.container(&standby)]).expect("the container can be killed");
-    world.sql(
-        "orders",
-        "orders-primary",
-        "CREATE TABLE IF NOT EXISTS while_away AS SELECT 1 AS id",
-    );
+    world.sql("orders", "orders-primary", "CREATE TABLE IF NOT EXISTS while_away AS SELECT 1 AS id");
     world.healthy("orders", 3);
     let target = world.target("orders", &standby);
     eventually(Duration::from_secs(30), "the standby catches up", || {
@@ -57,14 +45,8 @@ pub(crate) fn a_second_container_cannot_mount_a_members_volume(world: &mut World
     world.service("orders");
     let holder = docker::inspect(&world.container("orders-1"));
     let mounts = holder["Mounts"].as_array().expect("mounts");
-    let volume = mounts
-        .iter()
-        .find(|mount| mount["Type"] == "volume")
-        .expect("the member has a volume");
-    let (name, driver) = (
-        volume["Name"].as_str().expect("a name"),
-        volume["Driver"].as_str().expect("a driver"),
-    );
+    let volume = mounts.iter().find(|mount| mount["Type"] == "volume").expect("the member has a volume");
+    let (name, driver) = (volume["Name"].as_str().expect("a name"), volume["Driver"].as_str().expect("a driver"));
     let image = holder["Image"].as_str().expect("an image");
     let label = format!("com.openmanage.cluster={}", world.cluster);
     let mount = format!("{name}:/data");
@@ -82,24 +64,14 @@ pub(crate) fn a_second_container_cannot_mount_a_members_volume(world: &mut World
         image,
     ];
     let refusal = docker::docker(&run).expect_err("the second mount is refused");
-    assert!(
-        refusal.contains("orders-1") || refusal.contains("held") || refusal.contains("mounted"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("orders-1") || refusal.contains("held") || refusal.contains("mounted"), "{refusal}");
     world.healthy("orders", 3);
-    assert_eq!(
-        docker::inspect(&world.container("orders-1"))["State"]["StartedAt"],
-        holder["State"]["StartedAt"]
-    );
+    assert_eq!(docker::inspect(&world.container("orders-1"))["State"]["StartedAt"], holder["State"]["StartedAt"]);
 }
 
 pub(crate) fn a_killed_server_stops_no_database_and_drops_no_connection(world: &mut World) {
     world.service("orders");
-    world.sql(
-        "orders",
-        "orders-primary",
-        "CREATE TABLE IF NOT EXISTS written (id bigint PRIMARY KEY)",
-    );
+    world.sql("orders", "orders-primary", "CREATE TABLE IF NOT EXISTS written (id bigint PRIMARY KEY)");
     world.sql("orders", "orders-primary", "TRUNCATE written");
     let members = ["orders-0", "orders-1", "orders-2"];
     let target = world.target("orders", "orders-primary");
@@ -121,20 +93,10 @@ pub(crate) fn a_killed_server_stops_no_database_and_drops_no_connection(world: &
     let (acknowledged, error) = writer.end();
 
     assert_eq!(error, None, "the one connection held");
-    assert!(
-        acknowledged > 100,
-        "only {acknowledged} rows in over 8 s: the writer hung"
-    );
-    assert_eq!(
-        world.sql("orders", "orders-primary", "SELECT count(*) FROM written"),
-        acknowledged.to_string()
-    );
+    assert!(acknowledged > 100, "only {acknowledged} rows in over 8 s: the writer hung");
+    assert_eq!(world.sql("orders", "orders-primary", "SELECT count(*) FROM written"), acknowledged.to_string());
     assert_eq!(seen(world), containers, "no container was restarted");
-    assert_eq!(
-        target.query(postmaster).as_deref(),
-        Ok(server_began.as_str()),
-        "no database was restarted"
-    );
+    assert_eq!(target.query(postmaster).as_deref(), Ok(server_began.as_str()), "no database was restarted");
     assert_eq!(world.json(&["get", "orders"]), service, "the state is the same");
     assert!(world.address("orders-0").is_ok(), "names answer again");
 }

@@ -11,11 +11,7 @@ fn started(world: &World) -> [String; 3] {
 }
 
 fn write(world: &World, table: &str) {
-    world.sql(
-        "orders",
-        "orders-primary",
-        &format!("CREATE TABLE IF NOT EXISTS {table} AS SELECT 1 AS id"),
-    );
+    world.sql("orders", "orders-primary", &format!("CREATE TABLE IF NOT EXISTS {table} AS SELECT 1 AS id"));
 }
 
 fn written_everywhere(world: &World, table: &str) {
@@ -61,10 +57,7 @@ pub(crate) fn a_stopped_service_starts_again_with_its_data(world: &mut World) {
     }
     // Nothing that repairs may start what was stopped on purpose.
     std::thread::sleep(Duration::from_secs(3));
-    assert!(
-        MEMBERS.iter().all(|member| docker::pid(&world.container(member)) == 0),
-        "a member was started again"
-    );
+    assert!(MEMBERS.iter().all(|member| docker::pid(&world.container(member)) == 0), "a member was started again");
     world.call(&["start", "orders"]).ok();
     world.healthy("orders", 3);
     assert_eq!(MEMBERS.map(|member| world.address(member)), addresses);

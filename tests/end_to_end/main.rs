@@ -9,6 +9,7 @@ mod creation;
 mod deletion;
 mod failures;
 mod life;
+mod protocol;
 mod refusals;
 
 use std::process::ExitCode;
@@ -19,6 +20,12 @@ fn main() -> ExitCode {
     let cases = [
         case!(refusals::bad_input_is_refused_by_field_before_anything_is_touched),
         case!(refusals::what_does_not_exist_is_said_to_not_exist),
+        case!(protocol::malformed_requests_get_a_problem_and_change_nothing),
+        case!(protocol::a_body_of_100_megabytes_is_refused_and_the_server_lives),
+        case!(protocol::without_the_token_nothing_is_told),
+        case!(protocol::the_servers_own_description_health_and_figures_are_there),
+        case!(protocol::a_second_server_on_the_same_port_or_state_says_so_and_ends),
+        case!(protocol::without_docker_it_is_said_what_to_do),
         case!(creation::a_service_of_three_has_one_primary_and_two_standbys),
         case!(creation::every_member_has_a_name_and_the_address_of_its_container),
         case!(creation::members_resolve_names_by_the_dns_of_their_containers),
@@ -40,8 +47,5 @@ fn main() -> ExitCode {
         case!(deletion::a_service_deleted_with_its_volumes_leaves_nothing),
         case!(deletion::the_originals_command_line_creates_and_deletes),
     ];
-    runner::run(
-        &cases,
-        &[case!(deletion::nothing_is_left_after_the_last_service_and_the_server)],
-    )
+    runner::run(&cases, &[case!(deletion::nothing_is_left_after_the_last_service_and_the_server)])
 }

@@ -18,13 +18,11 @@ pub struct Called {
 }
 
 impl Called {
-    fn of(output: &Output) -> Self {
+    /// What this output tells.
+    pub fn of(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
         Self {
-            code: output
-                .status
-                .code()
-                .unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
+            code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -48,10 +46,7 @@ impl Called {
     pub fn refused(self) -> String {
         assert!(self.code != 0, "succeeded:\n{}", self.stdout);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
-        assert!(
-            self.code < 128 && !self.stderr.trim().is_empty(),
-            "no word of why: {self:?}"
-        );
+        assert!(self.code < 128 && !self.stderr.trim().is_empty(), "no word of why: {self:?}");
         self.stderr
     }
 }
@@ -60,9 +55,7 @@ impl World {
     /// The CLI with these arguments, told where the server of this world is.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command
-            .args(["--server", &self.server_url(), "--state"])
-            .arg(&self.state);
+        command.args(["--server", &self.server_url(), "--state"]).arg(&self.state);
         command.args(arguments).stdin(Stdio::null());
         command
     }

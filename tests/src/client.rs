@@ -41,18 +41,9 @@ impl Target {
     /// # Errors
     /// What psql said.
     pub fn query(&self, sql: &str) -> Result<String, String> {
-        let output = self
-            .psql()
-            .args(["-c", sql])
-            .stdin(Stdio::null())
-            .output()
-            .expect("psql can be run");
+        let output = self.psql().args(["-c", sql]).stdin(Stdio::null()).output().expect("psql can be run");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if output.status.success() {
-            Ok(text(&output.stdout))
-        } else {
-            Err(text(&output.stderr))
-        }
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
     /// Opens a connection that stays.
@@ -61,10 +52,7 @@ impl Target {
     /// If psql cannot be run.
     pub fn session(&self) -> Session {
         let mut command = self.psql();
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("psql can be run");
         let stdin = child.stdin.take().expect("stdin is a pipe");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));

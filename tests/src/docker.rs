@@ -9,40 +9,19 @@ use serde_json::Value;
 /// # Errors
 /// What it printed on its standard error.
 pub fn docker(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("docker")
-        .args(arguments)
-        .output()
-        .expect("docker can be run");
+    let output = Command::new("docker").args(arguments).output().expect("docker can be run");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(text(&output.stderr))
-    }
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// Ids of the containers, running or not, with this label (`key=value`).
 pub fn containers(label: &str) -> Vec<String> {
-    lines(&[
-        "ps",
-        "--all",
-        "--quiet",
-        "--no-trunc",
-        "--filter",
-        &format!("label={label}"),
-    ])
+    lines(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &format!("label={label}")])
 }
 
 /// Ids of the networks with this label.
 pub fn networks(label: &str) -> Vec<String> {
-    lines(&[
-        "network",
-        "ls",
-        "--quiet",
-        "--no-trunc",
-        "--filter",
-        &format!("label={label}"),
-    ])
+    lines(&["network", "ls", "--quiet", "--no-trunc", "--filter", &format!("label={label}")])
 }
 
 /// Names of the volumes of the driver.
@@ -76,16 +55,9 @@ pub fn pid(container: &str) -> u64 {
 /// If the container is gone.
 #[track_caller]
 pub fn started_at(container: &str) -> String {
-    inspect(container)["State"]["StartedAt"]
-        .as_str()
-        .expect("a time")
-        .to_owned()
+    inspect(container)["State"]["StartedAt"].as_str().expect("a time").to_owned()
 }
 
 fn lines(arguments: &[&str]) -> Vec<String> {
-    docker(arguments)
-        .expect("docker answers")
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    docker(arguments).expect("docker answers").lines().map(str::to_owned).collect()
 }

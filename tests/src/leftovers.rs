@@ -17,19 +17,10 @@ pub fn find(cluster: &str, state: &Path) -> Vec<String> {
     add("container", docker::containers(&label(cluster)));
     add("network", docker::networks(&label(cluster)));
     add("volume", docker_volumes(cluster));
-    add(
-        "mount",
-        mounts(state).iter().map(|path| path.display().to_string()).collect(),
-    );
+    add("mount", mounts(state).iter().map(|path| path.display().to_string()).collect());
     add("loop device", loop_devices(state));
     add("process", processes(state));
-    add(
-        "plugin socket",
-        plugin_sockets(cluster)
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect(),
-    );
+    add("plugin socket", plugin_sockets(cluster).iter().map(|path| path.display().to_string()).collect());
     found
 }
 
@@ -55,25 +46,14 @@ pub fn remove(cluster: &str, state: &Path) {
         let _ = std::fs::remove_file(socket);
     }
     // Never across a mount that would not go.
-    let _ = Command::new("rm")
-        .args(["-rf", "--one-file-system"])
-        .arg(state)
-        .status();
+    let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(state).status();
 }
 
 /// Mounts at or below `folder`, parents first.
 pub fn mounts(folder: &Path) -> Vec<PathBuf> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").expect("the kernel lists its mounts");
-    let target = |line: &str| {
-        line.split(' ')
-            .nth(4)
-            .map(|path| PathBuf::from(path.replace("\\040", " ")))
-    };
-    table
-        .lines()
-        .filter_map(target)
-        .filter(|path| path.starts_with(folder))
-        .collect()
+    let target = |line: &str| line.split(' ').nth(4).map(|path| PathBuf::from(path.replace("\\040", " ")));
+    table.lines().filter_map(target).filter(|path| path.starts_with(folder)).collect()
 }
 
 fn loop_devices(folder: &Path) -> Vec<String> {
@@ -82,19 +62,14 @@ fn loop_devices(folder: &Path) -> Vec<String> {
         let file = std::fs::read_to_string(block.path().join("loop/backing_file")).unwrap_or_default();
         Path::new(file.trim()).starts_with(folder)
     });
-    backed
-        .map(|block| format!("/dev/{}", block.file_name().to_string_lossy()))
-        .collect()
+    backed.map(|block| format!("/dev/{}", block.file_name().to_string_lossy())).collect()
 }
 
 /// Processes whose command line names `folder` or that work in it, but this one.
 fn processes(folder: &Path) -> Vec<String> {
     let folder = folder.display().to_string();
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc")
-        .expect("the kernel lists its processes")
-        .filter_map(Result::ok)
-    {
+    for entry in std::fs::read_dir("/proc").expect("the kernel lists its processes").filter_map(Result::ok) {
         let id = entry.file_name().to_string_lossy().into_owned();
         if !id.bytes().all(|b| b.is_ascii_digit()) || id == std::process::id().to_string() {
             continue;
@@ -109,14 +84,8 @@ fn processes(folder: &Path) -> Vec<String> {
 }
 
 fn plugin_sockets(cluster: &str) -> Vec<PathBuf> {
-    let folder = std::fs::read_dir("/run/docker/plugins")
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok);
-    folder
-        .map(|entry| entry.path())
-        .filter(|path| path.display().to_string().contains(cluster))
-        .collect()
+    let folder = std::fs::read_dir("/run/docker/plugins").into_iter().flatten().filter_map(Result::ok);
+    folder.map(|entry| entry.path()).filter(|path| path.display().to_string().contains(cluster)).collect()
 }
 
 fn docker_volumes(cluster: &str) -> Vec<String> {
@@ -129,10 +98,7 @@ pub fn of_former_runs(folder: &Path, prefix: &str) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(id) = name.strip_prefix(prefix) else { continue };
         if !Path::new("/proc").join(id).exists() {
-            println!(
-                "clearing away {}, left by a run that was killed",
-                entry.path().display()
-            );
+            println!("clearing away {}, left by a run that was killed", entry.path().display());
             remove(&name, &entry.path());
         }
     }

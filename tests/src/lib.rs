@@ -13,6 +13,7 @@
 pub mod cli;
 pub mod client;
 pub mod docker;
+pub mod http;
 pub mod leftovers;
 pub mod names;
 pub mod runner;
@@ -44,9 +45,5 @@ pub fn eventually<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Resu
 /// # Errors
 /// Both, in words.
 pub fn same<T: PartialEq + std::fmt::Debug>(seen: T, expected: T) -> Result<(), String> {
-    if seen == expected {
-        Ok(())
-    } else {
-        Err(format!("{seen:?} instead of {expected:?}"))
-    }
+    if seen == expected { Ok(()) } else { Err(format!("{seen:?} instead of {expected:?}")) }
 }

@@ -30,10 +30,8 @@ pub fn last(path: &'static str) -> &'static str {
 /// Runs those of `cases` whose names contain a word of the command line (all without one), in order, against one world;
 /// then takes the world down and runs `finally`, which looks at what is left.
 pub fn run(cases: &[Case], finally: &[Case]) -> ExitCode {
-    let filters: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| !word.is_empty() && !word.starts_with('-'))
-        .collect();
+    let filters: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.is_empty() && !word.starts_with('-')).collect();
     let wanted = |case: &&Case| filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter.as_str()));
     let chosen: Vec<&Case> = cases.iter().filter(wanted).collect();
     if std::env::args().any(|word| word == "--list") {
@@ -41,10 +39,7 @@ pub fn run(cases: &[Case], finally: &[Case]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let left_out = cases.len() - chosen.len();
-    println!(
-        "\nrunning {} tests",
-        chosen.len() + if chosen.is_empty() { 0 } else { finally.len() }
-    );
+    println!("\nrunning {} tests", chosen.len() + if chosen.is_empty() { 0 } else { finally.len() });
     if chosen.is_empty() {
         return report(0, &[], left_out + finally.len());
     }
@@ -63,12 +58,7 @@ pub fn run(cases: &[Case], finally: &[Case]) -> ExitCode {
 fn run_one(case: &Case, world: &mut World, failed: &mut Vec<&'static str>) {
     let began = Instant::now();
     let held = catch_unwind(AssertUnwindSafe(|| (case.run)(world))).is_ok();
-    println!(
-        "test {} ... {} ({:.1} s)",
-        case.name,
-        if held { "ok" } else { "FAILED" },
-        began.elapsed().as_secs_f64()
-    );
+    println!("test {} ... {} ({:.1} s)", case.name, if held { "ok" } else { "FAILED" }, began.elapsed().as_secs_f64());
     if !held {
         failed.push(case.name);
         world.describe();
@@ -85,9 +75,5 @@ fn report(passed: usize, failed: &[&str], left_out: usize) -> ExitCode {
     println!(
         "\ntest result: {word}. {passed} passed; {count} failed; 0 ignored; 0 measured; {left_out} filtered out\n"
     );
-    if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -40,12 +40,7 @@ impl World {
         let cluster = format!("{PREFIX}{}", std::process::id());
         let state = Path::new(FOLDER).join(&cluster);
         std::fs::create_dir_all(&state).expect("the state folder can be made");
-        let mut world = Self {
-            state,
-            binary: program("OPENMANAGE_BINARY", "debug/openmanage"),
-            cluster,
-            server: None,
-        };
+        let mut world = Self { state, binary: program("OPENMANAGE_BINARY", "debug/openmanage"), cluster, server: None };
         world.start_server();
         world
     }
@@ -72,19 +67,11 @@ impl World {
 
     /// Two octets that tell this run's addresses from those of a quickstart and of other runs.
     fn octets(&self) -> String {
-        format!(
-            "{}.{}",
-            1 + std::process::id() % 200,
-            1 + std::process::id() / 200 % 200
-        )
+        format!("{}.{}", 1 + std::process::id() % 200, 1 + std::process::id() / 200 % 200)
     }
 
     fn subnet(&self) -> String {
-        format!(
-            "10.{}.{}.0/24",
-            100 + std::process::id() % 100,
-            std::process::id() / 100 % 250
-        )
+        format!("10.{}.{}.0/24", 100 + std::process::id() % 100, std::process::id() / 100 % 250)
     }
 
     /// The arguments of `openmanage` for this world's server.
@@ -94,7 +81,7 @@ impl World {
             ("--state", self.state.display().to_string()),
             ("--listen", format!("127.0.0.1:{}", self.port())),
             ("--subnet", self.subnet()),
-            ("--dns", format!("{}:53", self.dns())),
+            ("--dns-listen", format!("{}:53", self.dns())),
         ];
         std::iter::once("up".to_owned())
             .chain(words.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]))
@@ -106,17 +93,10 @@ impl World {
     /// # Panics
     /// If it ends, or does not answer in time.
     pub fn start_server(&mut self) {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log())
-            .expect("the log can be written");
+        let log = File::options().create(true).append(true).open(self.log()).expect("the log can be written");
         let mut command = Command::new(&self.binary);
         command.args(self.up_arguments()).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a second handle")).stderr(log);
-        if let Some(member) = std::env::var_os("OPENMANAGE_MEMBER") {
-            command.env("OPENMANAGE_MEMBER", member);
-        }
         self.server = Some(command.spawn().expect("the program can be run"));
         eventually(UP_WITHIN, "the server answers", || {
             let ended = self.server.as_mut().and_then(|server| server.try_wait().ok().flatten());
@@ -149,12 +129,15 @@ impl World {
     pub fn stop_server(&mut self) -> Option<i32> {
         let mut server = self.server.take()?;
         let _ = Command::new("kill").args(["-TERM", &server.id().to_string()]).status();
-        eventually(Duration::from_secs(30), "the server ends when asked", || {
-            match server.try_wait() {
-                Ok(Some(status)) => Ok(status.code()),
-                _ => Err("it still runs".into()),
-            }
+        eventually(Duration::from_secs(30), "the server ends when asked", || match server.try_wait() {
+            Ok(Some(status)) => Ok(status.code()),
+            _ => Err("it still runs".into()),
         })
+    }
+
+    /// The file with the administrator's token.
+    pub fn token_file(&self) -> PathBuf {
+        self.state.join("admin.token")
     }
 
     /// The log of the server: beside the state folder, since the folder must end empty.
@@ -181,15 +164,12 @@ impl World {
         println!("---");
     }
 
-    /// Removes everything by the product's own means: services with their data, then the server.
+    /// Removes everything by the product's own means: services with their data, network, zone and server.
     ///
     /// # Panics
     /// If the product cannot.
     pub fn take_down(&mut self) {
-        for service in self.rows(&["list"]) {
-            let name = service["name"].as_str().expect("a name");
-            self.call(&["delete", name, "--delete-volumes", "--yes"]).ok();
-        }
+        self.call(&["cluster", "teardown", "--delete-volumes", "--yes"]).ok();
         self.stop_server();
     }
 
@@ -213,8 +193,7 @@ impl World {
     pub fn create(&self, name: &str, replicas: u16) {
         let replicas = replicas.to_string();
         let size = ["--volume-size", "512MiB", "--memory", "256MiB"];
-        self.call(&[&["create", "postgresql", name, "--replicas", &replicas], &size[..]].concat())
-            .ok();
+        self.call(&[&["create", "postgresql", name, "--replicas", &replicas], &size[..]].concat()).ok();
     }
 
     /// The service's members, once so many of them are healthy and exactly one is the primary.
@@ -227,11 +206,7 @@ impl World {
             let members = self.rows(&["members", service]);
             let healthy = members.iter().filter(|member| member["healthy"] == true).count();
             let primaries = members.iter().filter(|member| member["role"] == "primary").count();
-            if healthy == count && primaries == 1 {
-                Ok(members)
-            } else {
-                Err(format!("{members:#?}"))
-            }
+            if healthy == count && primaries == 1 { Ok(members) } else { Err(format!("{members:#?}")) }
         })
     }
 
@@ -243,10 +218,7 @@ impl World {
     pub fn member_with_role(&self, service: &str, role: &str) -> String {
         let members = self.rows(&["members", service]);
         let member = members.iter().find(|member| member["role"] == role);
-        member.unwrap_or_else(|| panic!("no {role} among {members:#?}"))["name"]
-            .as_str()
-            .expect("a name")
-            .to_owned()
+        member.unwrap_or_else(|| panic!("no {role} among {members:#?}"))["name"].as_str().expect("a name").to_owned()
     }
 
     /// The container that runs a member, running or not.
@@ -281,25 +253,14 @@ impl World {
     /// If the service cannot be connected to.
     #[track_caller]
     pub fn target(&self, service: &str, label: &str) -> Target {
-        let connection = self.json(&["connect", service, "--show", "--password"]);
-        let text = |field: &str| {
-            connection[field]
-                .as_str()
-                .unwrap_or_else(|| panic!("{field} in {connection}"))
-                .to_owned()
-        };
+        let connection = self.json(&["connect", service, "--uri"]);
+        let shown = self.json(&["connect", service, "--show-password"]);
+        let text = |of: &Value, field: &str| of[field].as_str().unwrap_or_else(|| panic!("{field} in {of}")).to_owned();
         let ca = self.state.with_extension(format!("{service}.crt"));
-        std::fs::write(&ca, text("ca")).expect("the certificate can be written");
-        let address = eventually(Duration::from_secs(10), "the name has an address", || {
-            self.address(label)
-        });
-        Target {
-            host: format!("{label}.{}", self.zone()),
-            address,
-            user: text("user"),
-            password: text("password"),
-            ca,
-        }
+        std::fs::write(&ca, text(&connection, "ca")).expect("the certificate can be written");
+        let address = eventually(Duration::from_secs(10), "the name has an address", || self.address(label));
+        let (user, password) = (text(&connection, "user"), text(&shown, "password"));
+        Target { host: format!("{label}.{}", self.zone()), address, user, password, ca }
     }
 
     /// Runs a statement at a label of the zone, on a connection of its own.
@@ -308,9 +269,7 @@ impl World {
     /// If the database refuses it.
     #[track_caller]
     pub fn sql(&self, service: &str, label: &str, statement: &str) -> String {
-        self.target(service, label)
-            .query(statement)
-            .unwrap_or_else(|error| panic!("{statement} at {label}: {error}"))
+        self.target(service, label).query(statement).unwrap_or_else(|error| panic!("{statement} at {label}: {error}"))
     }
 }
 
@@ -332,14 +291,8 @@ impl Drop for World {
 /// # Panics
 /// If it is not there.
 fn program(variable: &str, built: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests lie below the workspace's root");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie below the workspace's root");
     let path = std::env::var_os(variable).map_or_else(|| root.join("target").join(built), PathBuf::from);
-    assert!(
-        path.is_file(),
-        "{} is not there: run ./test, which builds it, or set {variable}",
-        path.display()
-    );
+    assert!(path.is_file(), "{} is not there: run ./test, which builds it, or set {variable}", path.display());
     path
 }

@@ -24,9 +24,7 @@ fn main() -> Result<ExitCode> {
 
 fn tidy_all() -> Result<ExitCode> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let root = root
-        .parent()
-        .context("xtask lies directly below the workspace's root")?;
+    let root = root.parent().context("xtask lies directly below the workspace's root")?;
     let findings = tidy::check(root)?;
     for finding in &findings {
         println!("{finding}");

@@ -52,18 +52,12 @@ const OUTSIDE_WORLD: [&str; 13] = [
 /// # Errors
 /// If cargo cannot read the workspace.
 pub(super) fn packages(root: &Path) -> Result<Vec<Package>> {
-    let metadata = MetadataCommand::new()
-        .current_dir(root)
-        .no_deps()
-        .exec()
-        .context("run cargo metadata")?;
+    let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("run cargo metadata")?;
     let package = |package: cargo_metadata::Package| {
         let manifest = package.manifest_path.as_std_path();
         let folder = manifest.strip_prefix(root).unwrap_or(manifest);
-        let built_from = package
-            .dependencies
-            .iter()
-            .filter(|dependency| dependency.kind != DependencyKind::Development);
+        let built_from =
+            package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
         Package {
             name: package.name.to_string(),
             layer: layer_of(folder),
@@ -115,10 +109,8 @@ pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
             } else if matches!(package.layer, Layer::Core | Layer::Ports)
                 && OUTSIDE_WORLD.contains(&dependency.as_str())
             {
-                let problem = format!(
-                    "depends on {dependency}: {:?} does no I/O; make it a port and an adapter",
-                    package.layer
-                );
+                let problem =
+                    format!("depends on {dependency}: {:?} does no I/O; make it a port and an adapter", package.layer);
                 findings.push(Finding::new(&package.name, problem));
             }
         }

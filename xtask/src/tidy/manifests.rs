@@ -26,10 +26,8 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
         in_list = (in_list || line.contains("= [") || line.ends_with('[')) && !line.contains(']');
     }
     if !inherits_lints {
-        findings.push(Finding::new(
-            path,
-            "does not inherit the workspace's lints: add `[lints]` with `workspace = true`",
-        ));
+        findings
+            .push(Finding::new(path, "does not inherit the workspace's lints: add `[lints]` with `workspace = true`"));
     }
     findings
 }

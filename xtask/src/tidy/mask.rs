@@ -43,10 +43,7 @@ fn continues_name(text: &[char], at: usize) -> bool {
 }
 
 fn position(text: &[char], from: usize, is_end: impl Fn(char) -> bool) -> usize {
-    text[from..]
-        .iter()
-        .position(|c| is_end(*c))
-        .map_or(text.len(), |offset| from + offset)
+    text[from..].iter().position(|c| is_end(*c)).map_or(text.len(), |offset| from + offset)
 }
 
 fn block_comment_end(text: &[char], at: usize) -> usize {

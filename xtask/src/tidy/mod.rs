@@ -28,19 +28,11 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            line: None,
-            problem: problem.into(),
-        }
+        Self { place: place.into(), line: None, problem: problem.into() }
     }
 
     fn at(place: impl Into<String>, line: usize, problem: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            line: Some(line),
-            problem: problem.into(),
-        }
+        Self { place: place.into(), line: Some(line), problem: problem.into() }
     }
 }
 
@@ -60,11 +52,7 @@ impl fmt::Display for Finding {
 pub(crate) fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = layers::check(&layers::packages(root)?);
     let files = tracked_files(root)?;
-    ensure!(
-        !files.is_empty(),
-        "git lists no files at {}: nothing would be checked",
-        root.display()
-    );
+    ensure!(!files.is_empty(), "git lists no files at {}: nothing would be checked", root.display());
     for path in &files {
         // Not text (a picture, a database): nothing that these rules speak of.
         let Ok(text) = String::from_utf8(std::fs::read(root.join(path)).with_context(|| format!("read {path}"))?)
@@ -89,11 +77,7 @@ fn tracked_files(root: &Path) -> Result<Vec<String>> {
         .current_dir(root)
         .output()
         .context("run git ls-files")?;
-    ensure!(
-        listing.status.success(),
-        "git ls-files: {}",
-        String::from_utf8_lossy(&listing.stderr)
-    );
+    ensure!(listing.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listing.stderr));
     let listing = String::from_utf8(listing.stdout).context("git ls-files names a file that is not UTF-8")?;
     let mut files: Vec<String> = listing.split_terminator('\0').map(str::to_owned).collect();
     files.retain(|path| root.join(path).is_file());

@@ -15,10 +15,7 @@ const EMPTY_NAMES: [&str; 6] = ["utils", "util", "common", "helpers", "helper", 
 const PAST_THE_PORTS: [(&str, &[&str]); 3] = [
     ("tokio", &["time", "spawn", "net", "task"]),
     ("std::time", &["Instant", "SystemTime"]),
-    (
-        "std",
-        &["net::TcpStream", "net::TcpListener", "net::UdpSocket", "thread"],
-    ),
+    ("std", &["net::TcpStream", "net::TcpListener", "net::UdpSocket", "thread"]),
 ];
 
 /// Violations in the Rust file `text`.
@@ -27,10 +24,8 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let lines = text.lines().count();
     if lines > FILE_LINES_MAX {
-        findings.push(Finding::new(
-            path,
-            format!("has {lines} lines; split it into modules of at most {FILE_LINES_MAX}"),
-        ));
+        findings
+            .push(Finding::new(path, format!("has {lines} lines; split it into modules of at most {FILE_LINES_MAX}")));
     }
     let is_tests = Path::new(path).file_name().is_some_and(|name| name == "tests.rs");
     if !is_tests && !text.starts_with("//!") {
@@ -53,37 +48,23 @@ fn in_tests(path: &str) -> bool {
 }
 
 fn empty_names(path: &str, code: &str) -> Vec<Finding> {
-    let stems = Path::new(path)
-        .iter()
-        .filter_map(|part| part.to_str())
-        .map(|part| part.trim_end_matches(".rs"));
-    let in_path = stems
-        .filter(|stem| EMPTY_NAMES.contains(stem))
-        .map(|stem| (1, stem.to_owned()));
+    let stems = Path::new(path).iter().filter_map(|part| part.to_str()).map(|part| part.trim_end_matches(".rs"));
+    let in_path = stems.filter(|stem| EMPTY_NAMES.contains(stem)).map(|stem| (1, stem.to_owned()));
     let words: Vec<_> = words(code).collect();
-    let declared = words
-        .windows(2)
-        .filter(|pair| pair[0].1 == "mod" && EMPTY_NAMES.contains(&pair[1].1));
+    let declared = words.windows(2).filter(|pair| pair[0].1 == "mod" && EMPTY_NAMES.contains(&pair[1].1));
     let declared = declared.map(|pair| (line_of(code, pair[1].0), pair[1].1.to_owned()));
-    let finding = |(line, name)| {
-        Finding::at(
-            path,
-            line,
-            format!("`{name}` names no idea: call the module after what it does"),
-        )
-    };
+    let finding =
+        |(line, name)| Finding::at(path, line, format!("`{name}` names no idea: call the module after what it does"));
     in_path.chain(declared).map(finding).collect()
 }
 
 /// Words of code and where they begin: names, keywords and numbers.
 fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    code.split(move |c| !is_word(c))
-        .filter(|word| !word.is_empty())
-        .map(move |word| {
-            // Both are parts of `code`: the distance of their first bytes is the word's offset.
-            (word.as_ptr() as usize - code.as_ptr() as usize, word)
-        })
+    code.split(move |c| !is_word(c)).filter(|word| !word.is_empty()).map(move |word| {
+        // Both are parts of `code`: the distance of their first bytes is the word's offset.
+        (word.as_ptr() as usize - code.as_ptr() as usize, word)
+    })
 }
 
 fn line_of(code: &str, offset: usize) -> usize {

@@ -4,9 +4,7 @@
 //! question, and a name of our zone is answered here or not at all: it is never forwarded.
 
 use crate::table::{Rrset, Table};
-use crate::wire::{
-    Edns, HEADER, MESSAGE_MAX, Query, UDP_MAX, UDP_PLAIN_MAX, Unfit, Writer, code, flag, kind, pointer,
-};
+use crate::wire::{Edns, HEADER, MESSAGE_MAX, Query, UDP_MAX, UDP_PLAIN_MAX, Unfit, Writer, code, flag, kind, pointer};
 
 #[cfg(test)]
 mod tests;
@@ -58,7 +56,7 @@ pub(crate) fn answer(view: &View<'_>, bytes: &[u8], transport: Transport, out: &
     }
     if ours && query.qclass == kind::CLASS_IN {
         return match view.table {
-            Some(table) => reply.from_table(table),
+            Some(table) => reply.by_table(table),
             None => reply.empty(code::SERVFAIL),
         };
     }
@@ -81,7 +79,7 @@ pub(crate) fn fail(bytes: &[u8], limit: usize, out: &mut Vec<u8>) {
 pub(crate) fn cut(bytes: &[u8], limit: usize, out: &mut Vec<u8>) {
     out.clear();
     if let Ok(query) = Query::parse(bytes) {
-        Reply { query: &query, forward: true, limit, out }.write(code::NOERROR | flag::TC, [0; 3], &[], &[]);
+        Reply { query: &query, forward: true, limit, out }.truncated(code::NOERROR, 0);
     }
 }
 
@@ -109,15 +107,23 @@ struct Reply<'a> {
     out: &'a mut Vec<u8>,
 }
 
+/// How many records the sections hold, OPT not counted.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    answers: u16,
+    authorities: u16,
+    additionals: u16,
+}
+
 impl Reply<'_> {
-    fn from_table(&mut self, table: &Table) -> Outcome {
+    fn by_table(&mut self, table: &Table) -> Outcome {
         if matches!(self.query.qtype, kind::AXFR | kind::IXFR) {
             return self.empty(code::REFUSED);
         }
         let Some(node) = table.node(self.query.name.as_wire()) else {
             return self.negative(table, code::NXDOMAIN);
         };
-        if self.query.qtype == kind::ANY {
+        if self.query.qtype == kind::ANY && !node.is_empty() {
             return self.any(table.ttl);
         }
         match node.iter().find(|(rtype, _)| *rtype == self.query.qtype) {
@@ -130,72 +136,76 @@ impl Reply<'_> {
     fn positive(&mut self, set: &Rrset) -> Outcome {
         let room = self.limit.saturating_sub(self.fixed_length());
         if set.answer().len() > room {
-            return self.write(flag::AA | flag::TC | code::NOERROR, [0; 3], &[], &[]);
+            return self.truncated(code::NOERROR, flag::AA);
         }
         let full = set.answer().len() + set.additional().len() <= room;
-        let (additional, additionals) = if full { (set.additional(), set.additionals) } else { (&[][..], 0) };
-        self.write(flag::AA | code::NOERROR, [set.answers, 0, additionals], set.answer(), additional)
+        let additionals = if full { set.additionals } else { 0 };
+        self.head(code::NOERROR, flag::AA, Counts { answers: set.answers, additionals, ..Counts::default() });
+        self.out.extend_from_slice(set.answer());
+        if full {
+            self.out.extend_from_slice(set.additional());
+        }
+        self.opt(code::NOERROR)
     }
 
     /// No such name, or none of this type: the SOA says for how long to believe it (RFC 2308).
     fn negative(&mut self, table: &Table, code: u16) -> Outcome {
-        let fits = self.fixed_length() + table.soa_length() <= self.limit;
-        self.head(flag::AA | code | if fits { 0 } else { flag::TC }, [0, u16::from(fits), 0]);
-        if fits {
-            table.write_soa(self.query.name.as_wire().len(), self.out);
+        if self.fixed_length() + table.soa_length() > self.limit {
+            return self.truncated(code, flag::AA);
         }
-        self.opt(code);
-        Outcome::Reply
+        self.head(code, flag::AA, Counts { authorities: 1, ..Counts::default() });
+        table.write_soa(self.query.name.as_wire().len(), self.out);
+        self.opt(code)
     }
 
     /// ANY gets the answer that RFC 8482 proposes: nothing to amplify with, and it can be cached.
     fn any(&mut self, ttl: u32) -> Outcome {
-        let mut record = Vec::with_capacity(32);
-        Writer(&mut record).record(&pointer(HEADER), kind::HINFO, ttl, b"\x07RFC8482\x00");
-        self.write(flag::AA | code::NOERROR, [1, 0, 0], &record, &[])
+        self.head(code::NOERROR, flag::AA, Counts { answers: 1, ..Counts::default() });
+        Writer(self.out).record(&pointer(HEADER), kind::HINFO, ttl, b"\x07RFC8482\x00");
+        self.opt(code::NOERROR)
     }
 
-    /// A question and a code.
     fn empty(&mut self, code: u16) -> Outcome {
-        self.write(code, [0; 3], &[], &[])
+        self.head(code, 0, Counts::default());
+        self.opt(code)
     }
 
-    /// `bits` is the code (with BADVERS beyond the header's four bits) and flags above it.
-    fn write(&mut self, bits: u16, counts: [u16; 3], answer: &[u8], additional: &[u8]) -> Outcome {
-        // BADVERS is the one code that overlaps the flags: its low four bits are zero, the rest goes into OPT.
-        let (code, bits) = if bits == code::BADVERS { (bits, 0) } else { (bits & 0xf, bits) };
-        self.head(bits, counts);
-        self.out.extend_from_slice(answer);
-        self.out.extend_from_slice(additional);
-        self.opt(code);
-        Outcome::Reply
+    /// Ask again over TCP.
+    fn truncated(&mut self, code: u16, flags: u16) -> Outcome {
+        self.head(code, flags | flag::TC, Counts::default());
+        self.opt(code)
     }
 
     fn fixed_length(&self) -> usize {
         self.query.question_end + if self.query.edns.is_some() { OPT_LENGTH } else { 0 }
     }
 
-    fn head(&mut self, bits: u16, [answers, authorities, additionals]: [u16; 3]) {
+    /// Header and question. A code above 15 has its upper bits in OPT.
+    fn head(&mut self, code: u16, flags: u16, counts: Counts) {
         let query = self.query;
         let available = if self.forward { flag::RA } else { 0 };
         self.out.extend_from_slice(&query.bytes[..2]);
         let mut writer = Writer(self.out);
-        writer.u16(flag::QR | query.flags & (flag::RD | flag::CD) | available | bits);
+        writer.u16(flag::QR | query.flags & (flag::RD | flag::CD) | available | flags | code & 0xf);
         writer.u16(1);
-        writer.u16(answers);
-        writer.u16(authorities);
-        writer.u16(additionals + u16::from(query.edns.is_some()));
+        writer.u16(counts.answers);
+        writer.u16(counts.authorities);
+        writer.u16(counts.additionals + u16::from(query.edns.is_some()));
         self.out.extend_from_slice(&query.bytes[HEADER..query.question_end]);
     }
 
-    fn opt(&mut self, code: u16) {
-        let Some(Edns { dnssec, .. }) = self.query.edns else { return };
-        let mut writer = Writer(self.out);
-        writer.0.push(0);
-        writer.u16(kind::OPT);
-        writer.u16(u16::try_from(UDP_MAX).expect("1232"));
-        writer.u16((code >> 4) << 8);
-        writer.u16(if dnssec { 0x8000 } else { 0 });
-        writer.u16(0);
+    /// The end of every answer: OPT, if the client sent one.
+    fn opt(&mut self, code: u16) -> Outcome {
+        if let Some(Edns { dnssec, .. }) = self.query.edns {
+            let mut writer = Writer(self.out);
+            writer.0.push(0);
+            writer.u16(kind::OPT);
+            writer.u16(u16::try_from(UDP_MAX).expect("1232"));
+            // The code's upper bits, then our version, 0.
+            writer.u16(code >> 4 << 8);
+            writer.u16(if dnssec { 0x8000 } else { 0 });
+            writer.u16(0);
+        }
+        Outcome::Reply
     }
 }

@@ -132,7 +132,7 @@ impl<'a> Builder<'a> {
     /// A name with addresses, perhaps none. The first to come has the name.
     fn host(&mut self, label: &str, addresses: impl IntoIterator<Item = IpAddr>) {
         let Some(name) = self.name(label) else { return };
-        if self.names.get(&name).is_some_and(|node| !node.is_empty()) {
+        if self.names.contains_key(&name) {
             tracing::warn!(label, zone = %self.zone.name, "left out of the zone: something else has this name");
             return;
         }
@@ -154,7 +154,9 @@ impl<'a> Builder<'a> {
     fn service(&mut self, name: &str, service: &ZoneService) {
         let zone = self.zone;
         self.host(name, published(zone, &service.members).map(|(_, address)| address));
-        let Some(owner) = self.name(&format!("_{}._tcp.{name}", service.protocol)) else { return };
+        let Some(owner) = self.name(&format!("_{}._tcp.{name}", service.protocol)) else {
+            return;
+        };
         let targets: Vec<_> = published(zone, &service.members)
             .filter_map(|(member, address)| Some((self.name(member.as_str())?, address)))
             .collect();
@@ -178,7 +180,9 @@ impl<'a> Builder<'a> {
             .find(|label| self.name(label).is_none_or(|name| !self.names.contains_key(&name)))
             .expect("an endless list");
         self.host(&label, servers.iter().copied());
-        let (Some(server), Some(mailbox)) = (self.name(&label), self.name("hostmaster")) else { return };
+        let (Some(server), Some(mailbox)) = (self.name(&label), self.name("hostmaster")) else {
+            return;
+        };
         let mut data = [server.as_slice(), &mailbox].concat();
         let mut writer = Writer(&mut data);
         // Serial, refresh, retry, expire, minimum: secondary servers are not expected, the values are usual.

@@ -187,7 +187,11 @@ pub(crate) fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// Goes through the records after the question for the one OPT; `None` if they are malformed or it is not alone.
-fn read_edns(bytes: &[u8], mut at: usize, (answers, authorities, additionals): (u16, u16, u16)) -> Option<Option<Edns>> {
+fn read_edns(
+    bytes: &[u8],
+    mut at: usize,
+    (answers, authorities, additionals): (u16, u16, u16),
+) -> Option<Option<Edns>> {
     let before = usize::from(answers) + usize::from(authorities);
     let mut found = None;
     for index in 0..before + usize::from(additionals) {

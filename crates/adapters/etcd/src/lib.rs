@@ -1,1 +1,249 @@
-//! (to be written)
+//! The control database over etcd, for servers that run several at once.
+//!
+//! Main pieces: [`EtcdDb`] (the store), [`Options`] and [`Tls`] (how to reach the cluster), `failure` (what etcd's errors
+//! mean here), `watching` (etcd's own watches).
+//!
+//! A record is one etcd key, its revision etcd's `mod_revision`: the number of the change in the whole cluster's history,
+//! so it never comes back. (An etcd cluster restored from a snapshot counts on from the snapshot: stop all servers first.)
+//! Every write is one transaction that compares and puts; every read goes through the leader's quorum.
+//!
+//! **Invariant:** a write is sent once. When its answer does not come, the outcome is unknown and the error says so: sent
+//! again, a write that had been applied would meet its own result and report a conflict. Reads are tried again until the
+//! call's time is up.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "its time-outs bound calls over the network, which no simulator runs")]
+
+mod failure;
+mod options;
+mod watching;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use etcd_client::{Client, Compare, CompareOp, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnResponse, WatchClient};
+use om_controldb::{
+    ControlDb, Entry, Error, ErrorKind, Key, PAGE_MAX, Page, Result, Revision, VALUE_MAX, Watch, check_page_limit,
+    check_value,
+};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+pub use options::{Options, Tls};
+
+/// The layout of our keys in etcd. A newer one is refused.
+const FORMAT: u32 = 1;
+/// Between two attempts of a read.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The largest answer: a full page of the largest values, and its keys.
+const ANSWER_MAX: usize = PAGE_MAX * (VALUE_MAX + 1024);
+
+/// The store below one prefix of an etcd cluster.
+pub struct EtcdDb {
+    records: KvClient,
+    watches: WatchClient,
+    /// Where our records are: `<prefix>/records/`.
+    folder: String,
+    call_timeout: Duration,
+}
+
+impl EtcdDb {
+    /// Connects to the cluster at `endpoints` (`http://host:2379`, or `https://` with [`Options::tls`]). Everything is
+    /// kept below `prefix`, so that several installations can share a cluster.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the prefix or an endpoint is no good; [`ErrorKind::Unavailable`] if no endpoint answers;
+    /// [`ErrorKind::Corrupt`] if the records there were written by a newer release.
+    pub async fn connect(endpoints: &[String], prefix: &str, options: Options) -> Result<Self> {
+        let prefix = prefix.trim_end_matches('/');
+        Key::new(prefix).map_err(|error| Error::new(ErrorKind::Invalid, "connect", prefix, error))?;
+        let place = endpoints.join(",");
+        let connecting = Client::connect(endpoints, Some(options.for_client()));
+        let client = timeout(options.call_timeout, connecting)
+            .await
+            .map_err(|_| failure::late("connect", &place, options.call_timeout))?
+            .map_err(|error| failure::error("connect", &place, &error))?;
+        let db = Self {
+            records: client.kv_client().max_decoding_message_size(ANSWER_MAX),
+            watches: client.watch_client().max_decoding_message_size(ANSWER_MAX),
+            folder: format!("{prefix}/records/"),
+            call_timeout: options.call_timeout,
+        };
+        db.check_format(&format!("{prefix}/format"), &place).await?;
+        Ok(db)
+    }
+
+    /// Writes the layout's version if there is none, and refuses a newer one.
+    async fn check_format(&self, key: &str, place: &str) -> Result<()> {
+        let read = TxnOp::get(key, None);
+        let txn = Txn::new()
+            .when([Compare::version(key, CompareOp::Equal, 0)])
+            .and_then([TxnOp::put(key, FORMAT.to_string(), None)])
+            .or_else([read]);
+        // It may be sent again: it changes nothing the second time.
+        let answer = self
+            .patiently("connect", place, || {
+                let (mut records, txn) = (self.records.clone(), txn.clone());
+                async move { records.txn(txn).await }
+            })
+            .await?;
+        if answer.succeeded() {
+            return Ok(());
+        }
+        let found = answer.op_responses().into_iter().find_map(|response| match response {
+            etcd_client::TxnOpResponse::Get(got) => got.kvs().first().and_then(|kv| kv.value_str().ok()?.parse().ok()),
+            _ => None,
+        });
+        match found {
+            Some(found) if (1..=FORMAT).contains(&found) => Ok(()),
+            Some(found) => {
+                let detail = format!(
+                    "the records at {key} have format {found}, and this release knows formats up to {FORMAT}; start the \
+                     newer release that wrote them, or name another prefix"
+                );
+                Err(Error::new(ErrorKind::Corrupt, "connect", place, detail))
+            }
+            None => {
+                let detail = format!("{key} holds something that is not ours; name another prefix");
+                Err(Error::new(ErrorKind::Corrupt, "connect", place, detail))
+            }
+        }
+    }
+
+    fn path(&self, key: &Key) -> String {
+        format!("{}{key}", self.folder)
+    }
+
+    /// Reads: tries again until the call's time is up.
+    async fn patiently<T, F>(
+        &self,
+        operation: &'static str,
+        subject: &str,
+        mut attempt: impl FnMut() -> F + Send,
+    ) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<T, etcd_client::Error>> + Send,
+    {
+        let deadline = Instant::now() + self.call_timeout;
+        let mut last = None;
+        loop {
+            match timeout_at(deadline, attempt()).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => last = Some(failure::error(operation, subject, &error)),
+                Err(_) => return Err(last.unwrap_or_else(|| failure::late(operation, subject, self.call_timeout))),
+            }
+            if let Some(error) =
+                last.take_if(|error| error.kind != ErrorKind::Unavailable || Instant::now() + PAUSE > deadline)
+            {
+                return Err(error);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Writes: one transaction, sent once. Its revision, if the condition held.
+    async fn once(&self, operation: &'static str, key: &Key, condition: Compare, then: TxnOp) -> Result<Revision> {
+        let answer = self.send(operation, key, Txn::new().when([condition]).and_then([then])).await?;
+        if !answer.succeeded() {
+            let detail = if operation == "create" { "exists" } else { "is at another revision or gone" };
+            return Err(Error::new(ErrorKind::Conflict, operation, key, detail));
+        }
+        let header = answer.header().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unavailable,
+                operation,
+                key,
+                "etcd's answer has no header; the write is done: read it",
+            )
+        })?;
+        Ok(Revision::new(header.revision().to_string()))
+    }
+
+    async fn send(&self, operation: &'static str, key: &Key, txn: Txn) -> Result<TxnResponse> {
+        let mut records = self.records.clone();
+        timeout(self.call_timeout, records.txn(txn))
+            .await
+            .map_err(|_| failure::late(operation, key, self.call_timeout))?
+            .map_err(|error| failure::error(operation, key, &error))
+    }
+
+    /// The condition "is at `expected`". A revision that is not etcd's was never given out, and holds nowhere.
+    fn at(&self, operation: &'static str, key: &Key, expected: &Revision) -> Result<Compare> {
+        match expected.as_str().parse::<i64>() {
+            // 0 is etcd's number for an absent key.
+            Ok(number) if number > 0 => Ok(Compare::mod_revision(self.path(key), CompareOp::Equal, number)),
+            _ => Err(Error::new(
+                ErrorKind::Conflict,
+                operation,
+                key,
+                "is not at that revision, which etcd never gave out",
+            )),
+        }
+    }
+
+    fn entry(&self, found: &KeyValue) -> Result<Entry> {
+        let text = String::from_utf8_lossy(found.key());
+        let name = text.strip_prefix(&self.folder).unwrap_or_default();
+        let key = Key::new(name).map_err(|error| Error::new(ErrorKind::Corrupt, "get", &text, error))?;
+        let revision = Revision::new(found.mod_revision().to_string());
+        Ok(Entry { key, value: found.value().to_vec(), revision })
+    }
+}
+
+#[async_trait]
+impl ControlDb for EtcdDb {
+    async fn get(&self, key: &Key) -> Result<Option<Entry>> {
+        let path = self.path(key);
+        let answer = self
+            .patiently("get", key.as_str(), || {
+                let (mut records, path) = (self.records.clone(), path.clone());
+                async move { records.get(path, None).await }
+            })
+            .await?;
+        answer.kvs().first().map(|found| self.entry(found)).transpose()
+    }
+
+    async fn list(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Page> {
+        check_page_limit(prefix, limit)?;
+        let end = format!("{}{}", self.folder, prefix.prefix_end());
+        let from = match after {
+            // The first possible key after `after`.
+            Some(after) if after >= prefix => format!("{}\0", self.path(after)),
+            _ => self.path(prefix),
+        };
+        if from >= end {
+            return Ok(Page { entries: Vec::new(), more: false });
+        }
+        let range = GetOptions::new().with_range(end).with_limit(limit as i64);
+        let answer = self
+            .patiently("list", prefix.as_str(), || {
+                let (mut records, from, range) = (self.records.clone(), from.clone(), range.clone());
+                async move { records.get(from, Some(range)).await }
+            })
+            .await?;
+        let entries = answer.kvs().iter().map(|found| self.entry(found)).collect::<Result<_>>()?;
+        Ok(Page { entries, more: answer.more() })
+    }
+
+    async fn create(&self, key: &Key, value: &[u8]) -> Result<Revision> {
+        check_value("create", key, value)?;
+        let path = self.path(key);
+        let absent = Compare::version(path.as_str(), CompareOp::Equal, 0);
+        self.once("create", key, absent, TxnOp::put(path, value, None)).await
+    }
+
+    async fn update(&self, key: &Key, expected: &Revision, value: &[u8]) -> Result<Revision> {
+        check_value("update", key, value)?;
+        let condition = self.at("update", key, expected)?;
+        self.once("update", key, condition, TxnOp::put(self.path(key), value, None)).await
+    }
+
+    async fn delete(&self, key: &Key, expected: &Revision) -> Result<()> {
+        let condition = self.at("delete", key, expected)?;
+        self.once("delete", key, condition, TxnOp::delete(self.path(key), None)).await.map(drop)
+    }
+
+    async fn watch(&self, prefix: &Key) -> Result<Box<dyn Watch>> {
+        let range = (self.path(prefix), format!("{}{}", self.folder, prefix.prefix_end()));
+        watching::arm(self.watches.clone(), prefix, range, self.call_timeout).await
+    }
+}

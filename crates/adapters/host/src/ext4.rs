@@ -88,7 +88,7 @@ pub(crate) fn stated_size(device: &Path) -> io::Result<Option<u64>> {
 pub(crate) fn fill(image: &Path) -> Result<()> {
     let look = |error: io::Error| PortError::new(ErrorKind::Unavailable, "look at", image.display(), error);
     let size = std::fs::metadata(image).map_err(look)?.len();
-    if !stated_size(image).map_err(look)?.is_some_and(|stated| stated + SLACK <= size) {
+    if stated_size(image).map_err(look)?.is_none_or(|stated| stated + SLACK > size) {
         return Ok(());
     }
     // resize2fs asks for a full check first.

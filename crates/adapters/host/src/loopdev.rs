@@ -134,9 +134,7 @@ pub(crate) fn take_up_size(device: &Path) -> io::Result<()> {
     let device = OpenOptions::new().read(true).write(true).open(device)?;
     // SAFETY: LOOP_SET_CAPACITY takes no argument.
     #[allow(unsafe_code, reason = "no safe crate offers LOOP_SET_CAPACITY")]
-    unsafe {
-        ioctl(&device, NoArg::<LOOP_SET_CAPACITY>::new())
-    }?;
+    unsafe { ioctl(&device, NoArg::<LOOP_SET_CAPACITY>::new()) }?;
     Ok(())
 }
 

@@ -36,8 +36,9 @@ pub(crate) fn failed(action: &str, subject: &Path, error: &io::Error) -> PortErr
 
 /// The topmost mount at exactly `target`.
 fn mounted_at(target: &Path) -> Result<Option<mountinfo::Entry>> {
+    let target = &mountinfo::resolved(target);
     let mounts = mountinfo::own().map_err(|error| failed("read the mounts at", target, &error))?;
-    Ok(mounts.into_iter().rfind(|entry| entry.target == target))
+    Ok(mounts.into_iter().rfind(|entry| entry.target == *target))
 }
 
 pub(crate) fn mount(source: &Source, target: &Path) -> Result<()> {
@@ -119,6 +120,7 @@ pub(crate) fn unmount(target: &Path) -> Result<()> {
     remove_mount_point(target)
 }
 
+#[allow(clippy::disallowed_methods, reason = "waits for the kernel, on a thread where blocking is allowed")]
 /// The device lets go of the image when the file system's last mount in any namespace is gone.
 fn wait_until_unbound(image: &Path, minor: u32) -> Result<()> {
     let since = Instant::now();

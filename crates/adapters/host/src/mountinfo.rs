@@ -73,9 +73,21 @@ pub(crate) fn own() -> io::Result<Vec<Entry>> {
     parse(&std::fs::read("/proc/self/mountinfo")?)
 }
 
-/// Mounts of our namespace at or below `folder`, parents first; of several at one place, the lowest first.
+/// `path` as the kernel names it: without symbolic links. What is not there yet is taken as it stands.
+pub(crate) fn resolved(path: &Path) -> PathBuf {
+    let by_parent = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(by_parent).unwrap_or_else(|| path.to_owned())
+}
+
+/// Mounts of our namespace at or below `folder`, parents first; of several at one place, the lowest first. Their targets
+/// begin with `folder` as the caller wrote it.
 pub(crate) fn below(folder: &Path) -> io::Result<Vec<Entry>> {
-    let mut found: Vec<Entry> = own()?.into_iter().filter(|entry| entry.target.starts_with(folder)).collect();
+    let real = resolved(folder);
+    let mut found: Vec<Entry> = own()?.into_iter().filter(|entry| entry.target.starts_with(&real)).collect();
+    for entry in &mut found {
+        let rest = entry.target.strip_prefix(&real).map(Path::to_owned).unwrap_or_default();
+        entry.target = if rest.as_os_str().is_empty() { folder.to_owned() } else { folder.join(rest) };
+    }
     found.sort_by_key(|entry| entry.target.components().count());
     Ok(found)
 }

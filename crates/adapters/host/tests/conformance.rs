@@ -1,5 +1,7 @@
 //! The real host, as root, in a temporary directory.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -36,6 +38,9 @@ impl Drop for Scratch {
     }
 }
 
+/// [`hold`] keeps all mounts of the machine, those of a test beside it too: one at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A process in a mount namespace of its own that keeps every mount there is now.
 fn hold(_: &Path) -> Box<dyn FnOnce() + Send> {
     let mut child = Command::new("unshare")
@@ -53,6 +58,7 @@ fn hold(_: &Path) -> Box<dyn FnOnce() + Send> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms() {
+    let _alone = ALONE.lock().await;
     let scratch = Scratch::new();
     let folder = scratch.path().join("mounts");
     std::fs::create_dir(&folder).unwrap();
@@ -62,7 +68,20 @@ async fn conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn conforms_behind_a_symbolic_link() {
+    let _alone = ALONE.lock().await;
+    let scratch = Scratch::new();
+    let (real, link) = (scratch.path().join("real"), scratch.path().join("link"));
+    std::fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let image = scratch.image(64 << 20);
+    om_backend::conformance::host::suite(&SystemHost::detect().unwrap(), &link, &image, &hold).await;
+    assert_eq!(std::fs::read_dir(&real).unwrap().count(), 0, "no mount point is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_image_grows_while_mounted() {
+    let _alone = ALONE.lock().await;
     let (scratch, host) = (Scratch::new(), SystemHost::detect().unwrap());
     let (image, target) = (scratch.image(64 << 20), scratch.path().join("m"));
     host.mount(&Source::Image { path: image.clone(), format: true }, &target).await.unwrap();
@@ -83,6 +102,7 @@ async fn an_image_grows_while_mounted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_bound_read_only_and_a_directory_is_bound() {
+    let _alone = ALONE.lock().await;
     let (scratch, host) = (Scratch::new(), SystemHost::detect().unwrap());
     let (folder, target) = (scratch.path().join("folder"), scratch.path().join("m"));
     std::fs::create_dir(&folder).unwrap();
@@ -100,6 +120,7 @@ async fn a_file_is_bound_read_only_and_a_directory_is_bound() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_file_system_is_never_formatted() {
+    let _alone = ALONE.lock().await;
     let (scratch, host) = (Scratch::new(), SystemHost::detect().unwrap());
     let (image, target) = (scratch.image(64 << 20), scratch.path().join("m"));
     assert!(Command::new("mkswap").arg(&image).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());

@@ -42,25 +42,14 @@ impl HttpError {
             io::ErrorKind::AddrNotAvailable => "`ip address` lists the addresses that this machine has".into(),
             _ => "check the address and try again".into(),
         };
-        Self::Bind {
-            endpoint: address.to_string(),
-            detail: error.to_string(),
-            next,
-        }
+        Self::Bind { endpoint: address.to_string(), detail: error.to_string(), next }
     }
 
     pub(crate) fn unix(path: &Path, detail: impl ToString, next: impl ToString) -> Self {
-        Self::Bind {
-            endpoint: path.display().to_string(),
-            detail: detail.to_string(),
-            next: next.to_string(),
-        }
+        Self::Bind { endpoint: path.display().to_string(), detail: detail.to_string(), next: next.to_string() }
     }
 
     pub(crate) fn certificate(address: SocketAddr, detail: impl ToString) -> Self {
-        Self::Certificate {
-            endpoint: address.to_string(),
-            detail: detail.to_string(),
-        }
+        Self::Certificate { endpoint: address.to_string(), detail: detail.to_string() }
     }
 }

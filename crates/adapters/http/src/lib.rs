@@ -12,6 +12,7 @@
 //! shutdown are bounded in time, heads in size, connections in number.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "an adapter of the network: its time-outs, tasks and pauses are real")]
 
 mod connection;
 mod error;

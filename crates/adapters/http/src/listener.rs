@@ -73,11 +73,7 @@ impl Listener {
     pub async fn bind(endpoint: &Endpoint) -> Result<Self, HttpError> {
         let bound = match endpoint {
             Endpoint::Tcp(address) => Bound::Tcp(tcp(*address).await?, None),
-            Endpoint::Tls {
-                address,
-                certificate,
-                key,
-            } => {
+            Endpoint::Tls { address, certificate, key } => {
                 let acceptor = tls::acceptor(*address, certificate, key)?;
                 Bound::Tcp(tcp(*address).await?, Some(acceptor))
             }
@@ -154,18 +150,13 @@ impl Listener {
 }
 
 async fn tcp(address: SocketAddr) -> Result<TcpListener, HttpError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| HttpError::tcp(address, &error))
+    TcpListener::bind(address).await.map_err(|error| HttpError::tcp(address, &error))
 }
 
 async fn drain_connections(graceful: GracefulShutdown, mut connections: JoinSet<()>, drain: Duration) -> Served {
     let _ = tokio::time::timeout(drain, async {
         // The watchers of handshakes that are still going on are counted too.
-        futures::future::join(graceful.shutdown(), async {
-            while connections.join_next().await.is_some() {}
-        })
-        .await;
+        futures::future::join(graceful.shutdown(), async { while connections.join_next().await.is_some() {} }).await;
     })
     .await;
     let cut = connections.len();

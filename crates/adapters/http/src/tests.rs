@@ -22,14 +22,8 @@ const DRAIN: Duration = Duration::from_millis(500);
 fn router() -> Router {
     Router::new()
         .route("/hello", get(|| async { "hello" }))
-        .route(
-            "/peer",
-            get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }),
-        )
-        .route(
-            "/slow",
-            get(|| async { tokio::time::sleep(Duration::from_millis(200)).await }),
-        )
+        .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
+        .route("/slow", get(|| async { tokio::time::sleep(Duration::from_millis(200)).await }))
         .route("/stuck", get(std::future::pending::<()>))
 }
 
@@ -54,10 +48,7 @@ impl Running {
 
     async fn stop(self) -> Served {
         drop(self.stop);
-        tokio::time::timeout(Duration::from_secs(10), self.served)
-            .await
-            .expect("stops in time")
-            .expect("no panic")
+        tokio::time::timeout(Duration::from_secs(10), self.served).await.expect("stops in time").expect("no panic")
     }
 }
 
@@ -74,53 +65,33 @@ async fn serves_tcp_and_tells_the_client_address() {
     let running = start(&Endpoint::Tcp(LOOPBACK)).await;
     let mut stream = TcpStream::connect(running.address()).await.expect("connects");
     let answer = request(&mut stream, "/peer").await;
-    assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"), "{answer}");
     let address = running.address();
     assert_eq!(running.stop().await, Served { cut: 0 });
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "still listening after the end"
-    );
+    assert!(TcpStream::connect(address).await.is_err(), "still listening after the end");
 }
 
 #[tokio::test]
 async fn a_taken_port_is_reported_with_its_address_and_what_to_do() {
     let first = Listener::bind(&Endpoint::Tcp(LOOPBACK)).await.expect("free");
     let address = first.local_addr().expect("TCP");
-    let error = Listener::bind(&Endpoint::Tcp(address))
-        .await
-        .map(drop)
-        .expect_err("taken")
-        .to_string();
+    let error = Listener::bind(&Endpoint::Tcp(address)).await.map(drop).expect_err("taken").to_string();
     assert!(error.contains(&address.to_string()), "{error}");
-    assert!(
-        error.contains(&format!("ss -ltnp 'sport = :{}'", address.port())),
-        "{error}"
-    );
+    assert!(error.contains(&format!("ss -ltnp 'sport = :{}'", address.port())), "{error}");
 }
 
 #[tokio::test]
 async fn an_address_of_another_machine_is_reported() {
     let foreign = "192.0.2.1:0".parse().expect("an address");
-    let error = Listener::bind(&Endpoint::Tcp(foreign))
-        .await
-        .map(drop)
-        .expect_err("not ours")
-        .to_string();
+    let error = Listener::bind(&Endpoint::Tcp(foreign)).await.map(drop).expect_err("not ours").to_string();
     assert!(error.contains("192.0.2.1") && error.contains("ip address"), "{error}");
 }
 
 #[tokio::test]
 async fn serves_tls_to_clients_that_trust_the_certificate_and_no_plain_http() {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("generated");
-    let endpoint = Endpoint::Tls {
-        address: LOOPBACK,
-        certificate: made.cert.pem(),
-        key: made.signing_key.serialize_pem(),
-    };
+    let endpoint =
+        Endpoint::Tls { address: LOOPBACK, certificate: made.cert.pem(), key: made.signing_key.serialize_pem() };
     let running = start(&endpoint).await;
     let mut roots = rustls::RootCertStore::empty();
     roots.add(made.cert.der().clone()).expect("a certificate");
@@ -135,15 +106,9 @@ async fn serves_tls_to_clients_that_trust_the_certificate_and_no_plain_http() {
     let mut stream = connector.connect(name("localhost"), stream).await.expect("trusted");
     assert!(request(&mut stream, "/hello").await.ends_with("hello"));
     let stream = TcpStream::connect(running.address()).await.expect("connects");
-    assert!(
-        connector.connect(name("elsewhere"), stream).await.is_err(),
-        "a wrong name was trusted"
-    );
+    assert!(connector.connect(name("elsewhere"), stream).await.is_err(), "a wrong name was trusted");
     let mut plain = TcpStream::connect(running.address()).await.expect("connects");
-    plain
-        .write_all(b"GET /hello HTTP/1.1\r\nhost: test\r\n\r\n")
-        .await
-        .expect("sent");
+    plain.write_all(b"GET /hello HTTP/1.1\r\nhost: test\r\n\r\n").await.expect("sent");
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "plain HTTP was answered");
@@ -159,11 +124,7 @@ async fn a_key_that_does_not_belong_is_refused() {
         (one.cert.pem(), "no key".to_owned()),
         (String::new(), one.signing_key.serialize_pem()),
     ] {
-        let endpoint = Endpoint::Tls {
-            address: LOOPBACK,
-            certificate,
-            key,
-        };
+        let endpoint = Endpoint::Tls { address: LOOPBACK, certificate, key };
         let error = Listener::bind(&endpoint).await.map(drop).expect_err("unusable");
         assert!(matches!(error, HttpError::Certificate { .. }), "{error}");
     }
@@ -173,41 +134,23 @@ async fn a_key_that_does_not_belong_is_refused() {
 async fn serves_a_unix_socket_with_its_mode_and_removes_it_at_the_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("api.sock");
-    let running = start(&Endpoint::Unix {
-        path: path.clone(),
-        mode: 0o600,
-    })
-    .await;
-    assert_eq!(
-        std::fs::metadata(&path).expect("there").permissions().mode() & 0o777,
-        0o600
-    );
+    let running = start(&Endpoint::Unix { path: path.clone(), mode: 0o600 }).await;
+    assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
     let mut stream = UnixStream::connect(&path).await.expect("connects");
     assert!(request(&mut stream, "/hello").await.ends_with("hello"));
     running.stop().await;
-    assert_eq!(
-        std::fs::read_dir(folder.path()).expect("there").count(),
-        0,
-        "files were left behind"
-    );
+    assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 0, "files were left behind");
 }
 
 #[tokio::test]
 async fn a_stale_socket_is_replaced_a_live_one_and_a_file_are_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("api.sock");
-    let endpoint = Endpoint::Unix {
-        path: path.clone(),
-        mode: 0o660,
-    };
+    let endpoint = Endpoint::Unix { path: path.clone(), mode: 0o660 };
     drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
     assert!(path.exists(), "the socket of a killed server stays");
     let live = start(&endpoint).await;
-    let error = Listener::bind(&endpoint)
-        .await
-        .map(drop)
-        .expect_err("taken")
-        .to_string();
+    let error = Listener::bind(&endpoint).await.map(drop).expect_err("taken").to_string();
     assert!(error.contains("api.sock") && error.contains("ss -lxp"), "{error}");
     let mut stream = UnixStream::connect(&path).await.expect("the first still has it");
     assert!(request(&mut stream, "/hello").await.ends_with("hello"));
@@ -227,11 +170,7 @@ async fn of_many_that_bind_the_same_socket_one_wins() {
         let endpoint = endpoint.clone();
         tokio::spawn(async move { Listener::bind(&endpoint).await })
     });
-    let won = futures::future::join_all(tries)
-        .await
-        .into_iter()
-        .filter(|end| matches!(end, Ok(Ok(_))))
-        .count();
+    let won = futures::future::join_all(tries).await.into_iter().filter(|end| matches!(end, Ok(Ok(_)))).count();
     assert_eq!(won, 1);
 }
 
@@ -242,21 +181,10 @@ async fn a_client_that_never_finishes_its_head_is_cut_off_and_a_huge_head_refuse
     slow.write_all(b"GET /hello HTTP/1.1\r\nhost: te").await.expect("sent");
     let mut silent = TcpStream::connect(running.address()).await.expect("connects");
     let mut answer = Vec::new();
-    let end = async {
-        (
-            slow.read_to_end(&mut answer).await,
-            silent.read_to_end(&mut Vec::new()).await,
-        )
-    };
-    assert!(
-        tokio::time::timeout(Duration::from_secs(20), end).await.is_ok(),
-        "slow clients hold their connections"
-    );
+    let end = async { (slow.read_to_end(&mut answer).await, silent.read_to_end(&mut Vec::new()).await) };
+    assert!(tokio::time::timeout(Duration::from_secs(20), end).await.is_ok(), "slow clients hold their connections");
     let mut huge = TcpStream::connect(running.address()).await.expect("connects");
-    let head = format!(
-        "GET /hello HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n",
-        "y".repeat(1 << 20)
-    );
+    let head = format!("GET /hello HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
     let _ = huge.write_all(head.as_bytes()).await;
     let mut answer = String::new();
     let _ = huge.read_to_string(&mut answer).await;

@@ -27,10 +27,7 @@ pub(crate) struct SocketFile {
 
 /// Binds `path` with `mode`. Blocks for a moment: it talks to the file system and perhaps to a socket's present owner.
 pub(crate) fn bind(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), HttpError> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let lock = File::open(folder)
         .map_err(|error| HttpError::unix(path, error, format!("make the folder {} first", folder.display())))?;
     lock_folder(&lock, path)?;
@@ -38,11 +35,7 @@ pub(crate) fn bind(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile),
     let fresh = sibling(path);
     let failed = |error: io::Error| {
         let _ = fs::remove_file(&fresh);
-        HttpError::unix(
-            path,
-            error,
-            "check the folder's owner and mode; a socket's path has at most 103 characters",
-        )
+        HttpError::unix(path, error, "check the folder's owner and mode; a socket's path has at most 103 characters")
     };
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -53,13 +46,7 @@ pub(crate) fn bind(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile),
     let metadata = fs::symlink_metadata(&fresh).map_err(failed)?;
     fs::rename(&fresh, path).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    Ok((
-        listener,
-        SocketFile {
-            path: path.to_owned(),
-            inode: (metadata.dev(), metadata.ino()),
-        },
-    ))
+    Ok((listener, SocketFile { path: path.to_owned(), inode: (metadata.dev(), metadata.ino()) }))
 }
 
 fn sibling(path: &Path) -> PathBuf {
@@ -78,11 +65,7 @@ fn lock_folder(folder: &File, path: &Path) -> Result<(), HttpError> {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(error) => {
-                return Err(HttpError::unix(
-                    path,
-                    format!("its folder is locked: {error}"),
-                    "try again in a moment",
-                ));
+                return Err(HttpError::unix(path, format!("its folder is locked: {error}"), "try again in a moment"));
             }
         }
     }
@@ -96,20 +79,12 @@ fn refuse_live(path: &Path) -> Result<(), HttpError> {
         Err(error) => return Err(HttpError::unix(path, error, "check the folder's owner and mode")),
     };
     if !found.file_type().is_socket() {
-        return Err(HttpError::unix(
-            path,
-            "a file that is not a socket is there",
-            "move it away",
-        ));
+        return Err(HttpError::unix(path, "a file that is not a socket is there", "move it away"));
     }
     match UnixStream::connect(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(()),
         Err(error) => Err(HttpError::unix(path, error, "`ss -lxp` shows who listens there")),
-        Ok(_) => Err(HttpError::unix(
-            path,
-            "somebody listens there",
-            "`ss -lxp` shows who; stop it first",
-        )),
+        Ok(_) => Err(HttpError::unix(path, "somebody listens there", "`ss -lxp` shows who; stop it first")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The folder of volumes. Blocking.
 //!
-//! In it: `<volume id>.img` (an image) or `<volume id>` (a directory), `<volume id>.epoch`, and `.new-…` and `.gone-…`
-//! while something is made or deleted, so that a crash leaves nothing that looks like a volume and is not one.
+//! In it: `<volume id>.img` (an image) or `<volume id>` and `<volume id>.size` (a directory), `<volume id>.epoch`, and
+//! `.new-…` and `.gone-…` while something is made or deleted, so that a crash leaves nothing that looks like a volume and is not one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,6 +13,11 @@ use om_model::{ByteSize, Epoch, VolumeId};
 use rustix::io::Errno;
 
 use crate::{Kind, in_use};
+
+/// Numbers kept beside a volume: the highest epoch it was attached under, and, where the volume itself does not show it,
+/// its size.
+const EPOCH: &str = "epoch";
+const SIZE: &str = "size";
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -53,8 +58,30 @@ impl Disk {
         })
     }
 
-    fn epoch_path(&self, id: &VolumeId) -> PathBuf {
-        self.root.join(format!("{id}.epoch"))
+    fn note_path(&self, id: &VolumeId, what: &str) -> PathBuf {
+        self.root.join(format!("{id}.{what}"))
+    }
+
+    /// A number kept beside the volume; zero if there is none.
+    fn noted(&self, id: &VolumeId, what: &str) -> Result<u64> {
+        let path = self.note_path(id, what);
+        match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map_err(|problem| {
+                PortError::new(ErrorKind::Refused, "read the number in", path.display(), problem)
+                    .advise(format!("write the volume's {what} there, or remove the file if it was never used"))
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(failed("read", &path, &error)),
+        }
+    }
+
+    /// Keeps a number beside the volume, durably.
+    fn note(&self, id: &VolumeId, what: &str, number: u64) -> Result<()> {
+        let (path, fresh) = (self.note_path(id, what), self.root.join(format!(".new-{id}.{what}")));
+        let written =
+            File::create(&fresh).and_then(|mut file| writeln!(file, "{number}").and_then(|()| file.sync_all()));
+        let renamed = written.and_then(|()| fs::rename(&fresh, &path)).and_then(|()| sync_folder(&self.root));
+        renamed.map_err(|error| failed("write", &path, &error))
     }
 
     fn present(&self, action: &str, id: &VolumeId) -> Result<PathBuf> {
@@ -90,7 +117,10 @@ impl Disk {
         }
         self.refuse_impossible("create", id, size)?;
         let made = match self.kind {
-            Kind::Directories => done_if_made(DirBuilder::new().mode(0o755).create(&path)),
+            Kind::Directories => {
+                self.note(id, SIZE, size.as_bytes())?;
+                done_if_made(DirBuilder::new().mode(0o755).create(&path))
+            }
             Kind::Images => {
                 let fresh = self.root.join(format!(".new-{id}.img"));
                 let image = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh);
@@ -126,7 +156,8 @@ impl Disk {
                     }
                 }
             }
-            done_if_gone(fs::remove_file(self.epoch_path(id)))?;
+            done_if_gone(fs::remove_file(self.note_path(id, EPOCH)))?;
+            done_if_gone(fs::remove_file(self.note_path(id, SIZE)))?;
             done_if_gone(sync_folder(&self.root))
         })();
         deleted.map(drop).map_err(|error| failed("delete volume at", &path, &error))
@@ -143,38 +174,22 @@ impl Disk {
 
     /// Keeps the highest epoch seen, durably, before the volume is used under it; refuses a lower one.
     fn note_epoch(&self, id: &VolumeId, epoch: Epoch) -> Result<()> {
-        let path = self.epoch_path(id);
-        let wrong = |error: io::Error| failed("note the epoch in", &path, &error);
-        let seen = match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map(Epoch::new).map_err(|problem| {
-                PortError::new(ErrorKind::Refused, "read the epoch in", path.display(), problem)
-                    .advise("write the last epoch of this member there, or remove the file if it never ran")
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Epoch::NONE,
-            Err(error) => return Err(wrong(error)),
-        };
+        let seen = Epoch::new(self.noted(id, EPOCH)?);
         if epoch < seen {
             let detail = format!("epoch {epoch} is over: the volume was attached under epoch {seen} already");
             return Err(PortError::new(ErrorKind::Refused, "attach", format!("volume {id}"), detail)
                 .advise("if the control database was restored from a backup, raise the member's epoch"));
         }
-        if epoch == seen {
-            return Ok(());
-        }
-        let fresh = self.root.join(format!(".new-{id}.epoch"));
-        let mut file = File::create(&fresh).map_err(wrong)?;
-        let written = writeln!(file, "{epoch}").and_then(|()| file.sync_all());
-        written.and_then(|()| fs::rename(&fresh, &path)).and_then(|()| sync_folder(&self.root)).map_err(wrong)
+        if epoch == seen { Ok(()) } else { self.note(id, EPOCH, epoch.get()) }
     }
 
     pub(crate) fn grow(&self, id: &VolumeId, size: ByteSize) -> Result<()> {
         let path = self.present("enlarge", id)?;
-        if self.kind == Kind::Directories {
-            return Ok(());
-        }
         let wrong = |error: io::Error| failed("enlarge", &path, &error);
-        let image = OpenOptions::new().write(true).open(&path).map_err(wrong)?;
-        let present = ByteSize::bytes(image.metadata().map_err(wrong)?.len());
+        let present = ByteSize::bytes(match self.kind {
+            Kind::Images => fs::metadata(&path).map_err(wrong)?.len(),
+            Kind::Directories => self.noted(id, SIZE)?,
+        });
         if size < present {
             let detail = format!("it has {present}, and volumes do not shrink to {size}");
             return Err(PortError::new(ErrorKind::Invalid, "enlarge", format!("volume {id}"), detail));
@@ -183,6 +198,10 @@ impl Disk {
             return Ok(());
         }
         self.refuse_impossible("enlarge", id, size)?;
+        if self.kind == Kind::Directories {
+            return self.note(id, SIZE, size.as_bytes());
+        }
+        let image = OpenOptions::new().write(true).open(&path).map_err(wrong)?;
         image.set_len(size.as_bytes()).and_then(|()| image.sync_all()).map_err(wrong)
     }
 

@@ -9,6 +9,7 @@
 //! of randomness. Everything else receives them through a [`Runtime`], or it could not be simulated.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "the home of what these bans send through ports")]
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,11 +26,7 @@ mod tests;
 
 /// The machine's clock, tasks and entropy. The tasks run on the tokio runtime that calls [`Tasks::spawn`].
 pub fn runtime() -> Runtime {
-    Runtime {
-        clock: Arc::new(MachineClock),
-        tasks: Arc::new(MachineTasks),
-        entropy: Arc::new(MachineEntropy),
-    }
+    Runtime { clock: Arc::new(MachineClock), tasks: Arc::new(MachineTasks), entropy: Arc::new(MachineEntropy) }
 }
 
 /// The machine's clocks and tokio's timer.
@@ -55,10 +52,7 @@ impl Clock for MachineClock {
     fn monotonic(&self) -> Duration {
         let time = clock_gettime(ClockId::Boottime);
         // The kernel promises 0 <= tv_sec and 0 <= tv_nsec < 10^9 for this clock.
-        Duration::new(
-            u64::try_from(time.tv_sec).unwrap_or(0),
-            u32::try_from(time.tv_nsec).unwrap_or(0),
-        )
+        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
     }
 
     async fn sleep(&self, length: Duration) {

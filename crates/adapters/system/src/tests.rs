@@ -23,9 +23,7 @@ async fn sleeps_and_tasks_run() {
     let runtime = runtime();
     let (sender, receiver) = futures::channel::oneshot::channel();
     let clock = runtime.clock.clone();
-    runtime
-        .tasks
-        .spawn("panics", Box::pin(async { panic!("a task's own trouble") }));
+    runtime.tasks.spawn("panics", Box::pin(async { panic!("a task's own trouble") }));
     runtime.tasks.spawn(
         "sleeps",
         Box::pin(async move {

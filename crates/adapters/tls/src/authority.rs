@@ -33,10 +33,7 @@ impl Authority for RcgenAuthority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().map_err(wrap)?;
         let certificate = params.self_signed(&key).map_err(wrap)?;
-        Ok(Issued {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
     fn issue(&self, authority: &Issued, request: &CertificateRequest) -> Result<Issued> {
@@ -50,23 +47,16 @@ impl Authority for RcgenAuthority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().map_err(wrap)?;
         let certificate = params.signed_by(&key, &issuer).map_err(wrap)?;
-        Ok(Issued {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 }
 
 /// What a certificate of an authority and a leaf have in common.
 fn params(action: &str, request: &CertificateRequest) -> Result<CertificateParams> {
     let mut params = CertificateParams::new(request.names.clone()).map_err(|error| failed(action, request, error))?;
-    params
-        .subject_alt_names
-        .extend(request.addresses.iter().copied().map(SanType::IpAddress));
+    params.subject_alt_names.extend(request.addresses.iter().copied().map(SanType::IpAddress));
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, request.subject.as_str());
+    params.distinguished_name.push(DnType::CommonName, request.subject.as_str());
     let from = request.from.as_millis() / 1000;
     let until = from.saturating_add(u64::from(request.days) * 86_400);
     if until > END_OF_TIME {

@@ -28,38 +28,21 @@ fn read(path: &Path) -> Result<[u8; KEY_LENGTH]> {
         Err(PortError::new(ErrorKind::Refused, "use key file", path.display(), detail).advise(next))
     };
     let mut file = File::open(path).map_err(|error| failed("open key file", path, &error))?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| failed("inspect key file", path, &error))?;
+    let metadata = file.metadata().map_err(|error| failed("inspect key file", path, &error))?;
     if !metadata.is_file() {
         return refused("it is not a file", format!("move {} away", path.display()));
     }
     if metadata.mode() & 0o077 != 0 {
         let detail = format!("its mode {:04o} lets others use it", metadata.mode() & 0o7777);
-        return refused(
-            &detail,
-            format!(
-                "run `chmod 600 {}`, and consider the key known to others",
-                path.display()
-            ),
-        );
+        return refused(&detail, format!("run `chmod 600 {}`, and consider the key known to others", path.display()));
     }
     let mut bytes = Vec::with_capacity(KEY_LENGTH + 1);
     let limit = u64::try_from(KEY_LENGTH + 1).expect("33");
-    Read::take(&mut file, limit)
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed("read key file", path, &error))?;
+    Read::take(&mut file, limit).read_to_end(&mut bytes).map_err(|error| failed("read key file", path, &error))?;
     let read = bytes.len();
     bytes.try_into().or_else(|_| {
-        let length = if read > KEY_LENGTH {
-            "more than 32".to_owned()
-        } else {
-            read.to_string()
-        };
-        refused(
-            &format!("it has {length} bytes and not 32"),
-            "restore it from a backup: secrets need this key".into(),
-        )
+        let length = if read > KEY_LENGTH { "more than 32".to_owned() } else { read.to_string() };
+        refused(&format!("it has {length} bytes and not 32"), "restore it from a backup: secrets need this key".into())
     })
 }
 
@@ -78,9 +61,7 @@ fn create(path: &Path) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };
-    made.and(removed)
-        .and_then(|()| sync_folder(path))
-        .map_err(|error| failed("create key file", path, &error))
+    made.and(removed).and_then(|()| sync_folder(path)).map_err(|error| failed("create key file", path, &error))
 }
 
 fn write_new(path: &Path, key: &[u8]) -> io::Result<()> {
@@ -97,10 +78,7 @@ fn sibling(path: &Path, suffix: &[u8]) -> PathBuf {
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 

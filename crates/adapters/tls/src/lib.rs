@@ -7,6 +7,7 @@
 //! appears in an error.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "a home of randomness: keys, nonces and serial numbers")]
 
 mod authority;
 mod key_file;

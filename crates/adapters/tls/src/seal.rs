@@ -31,9 +31,7 @@ impl KeyFileSeal {
     /// system.
     pub fn open_or_create(path: &Path) -> Result<Self> {
         let key = key_file::open_or_create(path)?;
-        Ok(Self {
-            cipher: XChaCha20Poly1305::new(&key.into()),
-        })
+        Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()) })
     }
 }
 
@@ -47,12 +45,7 @@ impl Seal for KeyFileSeal {
     fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(|error| {
-            PortError::new(
-                ErrorKind::Unavailable,
-                "seal",
-                context,
-                format!("no randomness: {error}"),
-            )
+            PortError::new(ErrorKind::Unavailable, "seal", context, format!("no randomness: {error}"))
         })?;
         let aad = associated(context);
         let text = self
@@ -69,21 +62,11 @@ impl Seal for KeyFileSeal {
         };
         let (version, rest) = sealed.split_first().ok_or_else(|| refuse("it is empty"))?;
         if *version != VERSION {
-            return Err(refuse(&format!(
-                "it has format {version}; this program knows format {VERSION} only"
-            )));
+            return Err(refuse(&format!("it has format {version}; this program knows format {VERSION} only")));
         }
-        let (nonce, text) = rest
-            .split_first_chunk::<NONCE_LENGTH>()
-            .ok_or_else(|| refuse("it is cut short"))?;
+        let (nonce, text) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or_else(|| refuse("it is cut short"))?;
         self.cipher
-            .decrypt(
-                &XNonce::from(*nonce),
-                Payload {
-                    msg: text,
-                    aad: &associated(context),
-                },
-            )
+            .decrypt(&XNonce::from(*nonce), Payload { msg: text, aad: &associated(context) })
             .map_err(|_| refuse("it was sealed with another key or for another record, or was changed"))
     }
 }

@@ -2,9 +2,9 @@
 
 use futures::stream::BoxStream;
 use om_api::{
-    ChangeQuery, Cluster, ConfigureService, Connection, CreateService, DeleteQuery, Engine, Event, EventQuery, GrowService,
-    LogQuery, LogRecord, Member, Operation, OperationQuery, Page, PageQuery, Password, Plan, RestartService, Service, Volume,
-    path,
+    ChangeQuery, Cluster, ConfigureService, Connection, CreateService, DeleteQuery, Engine, Event, EventQuery,
+    GrowService, LogQuery, LogRecord, Member, Operation, OperationQuery, Page, PageQuery, Password, Plan,
+    RestartService, Service, Volume, path,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -76,12 +76,22 @@ impl Client {
     }
 
     /// Restarts one member, or all one by one.
-    pub async fn restart_service(&self, name: &str, request: &RestartService, options: &ChangeOptions) -> Result<Changed> {
+    pub async fn restart_service(
+        &self,
+        name: &str,
+        request: &RestartService,
+        options: &ChangeOptions,
+    ) -> Result<Changed> {
         self.change(Call::post(path::of_service(name, "restart")).body(request).query(&options.query()), options).await
     }
 
     /// Changes settings and options.
-    pub async fn configure_service(&self, name: &str, request: &ConfigureService, options: &ChangeOptions) -> Result<Changed> {
+    pub async fn configure_service(
+        &self,
+        name: &str,
+        request: &ConfigureService,
+        options: &ChangeOptions,
+    ) -> Result<Changed> {
         let call = Call::new(Method::PATCH, path::of_service(name, "config"));
         self.change(call.body(request).query(&options.query()), options).await
     }
@@ -102,7 +112,12 @@ impl Client {
     }
 
     /// A member's output: the last lines, then, if asked, those that follow.
-    pub async fn get_logs(&self, service: &str, member: &str, query: &LogQuery) -> Result<BoxStream<'static, Result<LogRecord>>> {
+    pub async fn get_logs(
+        &self,
+        service: &str,
+        member: &str,
+        query: &LogQuery,
+    ) -> Result<BoxStream<'static, Result<LogRecord>>> {
         self.lines(Call::get(path::logs(service, member)).query(query)).await
     }
 
@@ -181,7 +196,9 @@ impl Client {
         let key = options.key.clone().unwrap_or_else(|| self.runtime.new_id());
         let (status, value): (StatusCode, Value) = self.call(call.key(key)).await?;
         let read = match status {
-            StatusCode::ACCEPTED => serde_json::from_value(value).map(|operation| Changed::Accepted(Box::new(operation))),
+            StatusCode::ACCEPTED => {
+                serde_json::from_value(value).map(|operation| Changed::Accepted(Box::new(operation)))
+            }
             _ => serde_json::from_value(value).map(Changed::Planned),
         };
         read.map_err(|error| self.protocol(error))

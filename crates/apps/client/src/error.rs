@@ -19,7 +19,9 @@ pub enum ClientError {
         next: String,
     },
     /// The answer is not one of this API.
-    #[error("the server at {server} gave an answer that is not OpenManage's: {detail}\nis it OpenManage, and of a release that fits this client?")]
+    #[error(
+        "the server at {server} gave an answer that is not OpenManage's: {detail}\nis it OpenManage, and of a release that fits this client?"
+    )]
     Protocol {
         /// Its address.
         server: String,

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use futures::stream::{self, BoxStream};
 use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 use serde::de::DeserializeOwned;
 
 use crate::request::Call;

@@ -49,7 +49,8 @@ async fn a_write_is_repeated_under_one_key_and_a_keyless_one_is_not() {
     let unavailable = serde_json::to_string(&Problem::new(Code::Unavailable, "busy")).expect("writes");
     let busy = canned::problem(503, &unavailable);
     let server = Canned::start(vec![busy.clone(), json(200, PLAN)]);
-    let changed = client(&server).create_service(&request(), &ChangeOptions::default()).await.expect("the second attempt");
+    let changed =
+        client(&server).create_service(&request(), &ChangeOptions::default()).await.expect("the second attempt");
     assert!(matches!(changed, Changed::Planned(plan) if plan.notes == ["nothing to do"]));
     let asked = server.asked();
     let keys: Vec<_> = asked.iter().filter_map(|head| canned::header(head, "idempotency-key")).collect();
@@ -117,8 +118,12 @@ async fn a_problem_in_a_stream_ends_it() {
 
 #[tokio::test]
 async fn log_lines_come_one_by_one() {
-    let server = Canned::start(vec![canned::stream("{\"stderr\":true,\"text\":\"a\"}\n{\"stderr\":false,\"text\":\"b\"}\n")]);
-    let lines = client(&server).get_logs("orders", "orders-0", &LogQuery { tail: Some(2), follow: false }).await.expect("opens");
+    let server =
+        Canned::start(vec![canned::stream("{\"stderr\":true,\"text\":\"a\"}\n{\"stderr\":false,\"text\":\"b\"}\n")]);
+    let lines = client(&server)
+        .get_logs("orders", "orders-0", &LogQuery { tail: Some(2), follow: false })
+        .await
+        .expect("opens");
     let texts: Vec<_> = lines.map(|line| line.expect("a line").text).collect().await;
     assert_eq!(texts, ["a", "b"]);
     assert!(server.asked()[0].starts_with("GET /v1/services/orders/members/orders-0/logs?tail=2 "));
@@ -141,9 +146,16 @@ async fn names_of_our_zone_are_resolved_by_our_own_server() {
     let server = Canned::start(vec![json(200, PLAN)]);
     let ask = |host: &str| {
         let server = format!("http://{host}:{}", server.port()).parse().expect("an address");
-        Client::new(ClientSettings { server, token: None, ca: None, resolver: Some(Arc::new(Ours)), runtime: runtime() })
+        Client::new(ClientSettings {
+            server,
+            token: None,
+            ca: None,
+            resolver: Some(Arc::new(Ours)),
+            runtime: runtime(),
+        })
     };
     ask("openmanage-manageserver.test-openmanage.com").expect("a client").get_health().await.expect("reached by name");
-    let error = ask("other.test-openmanage.com").expect("a client").get_health().await.expect_err("unknown").to_string();
+    let error =
+        ask("other.test-openmanage.com").expect("a client").get_health().await.expect_err("unknown").to_string();
     assert!(error.contains("has no address"), "{error}");
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use om_model::{EventKind, OperationId, OperationState, Phase, ServiceId, ServiceName, ServiceRecord};
-use om_planning::{Change, Observed, Plan, Refusal, plan};
+use om_planning::{Change, Observed, Plan, plan};
 use sha2::{Digest, Sha256};
 
 use crate::control::Control;

@@ -6,6 +6,7 @@ use std::time::Duration;
 /// Something to be carried out in a member's container, as root unless `as_engine` says otherwise. Paths are absolute
 /// paths in the container.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each variant's own words name its fields")]
 pub enum Action {
     /// Make a directory and its parents, owned by the engine's user, with this mode. Done also if it exists.
     MakeDir { path: String, mode: u32 },
@@ -20,19 +21,11 @@ pub enum Action {
     /// Make a symbolic link, replacing a former one.
     Link { path: String, target: String },
     /// Run a program to its end; [`Outcome::Ran`]. It is ended after `within`.
-    Run {
-        argv: Vec<String>,
-        env: BTreeMap<String, String>,
-        as_engine: bool,
-        within: Duration,
-    },
+    Run { argv: Vec<String>, env: BTreeMap<String, String>, as_engine: bool, within: Duration },
     /// Ask the local database server; [`Outcome::Rows`].
     Query { sql: String },
     /// Start the database server as the engine's user, if it is not running.
-    StartServer {
-        argv: Vec<String>,
-        env: BTreeMap<String, String>,
-    },
+    StartServer { argv: Vec<String>, env: BTreeMap<String, String> },
     /// Send the database server a signal.
     SignalServer { signal: Signal },
     /// Wait until the database server has exited; [`Outcome::TimedOut`] if it has not.
@@ -60,6 +53,7 @@ pub enum Signal {
 
 /// What came of the last action.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each variant's own words name its fields")]
 pub enum Outcome {
     /// There was none: the machine begins.
     Begin,

@@ -62,10 +62,7 @@ impl<T> Script<T> {
         F: Future<Output = Result<T, String>> + Send + 'static,
     {
         let slot = Arc::new(Mutex::new(Slot::default()));
-        Self {
-            body: Box::pin(body(Hands { slot: slot.clone() })),
-            slot,
-        }
+        Self { body: Box::pin(body(Hands { slot: slot.clone() })), slot }
     }
 }
 
@@ -117,36 +114,19 @@ impl Hands {
 
     /// [`Action::MakeDir`].
     pub async fn make_dir(&self, path: &str, mode: u32) -> Result<(), String> {
-        self.done(
-            Action::MakeDir {
-                path: path.into(),
-                mode,
-            },
-            format!("cannot make the directory {path}"),
-        )
-        .await
+        self.done(Action::MakeDir { path: path.into(), mode }, format!("cannot make the directory {path}")).await
     }
 
     /// [`Action::WriteFile`].
     pub async fn write(&self, path: &str, content: impl Into<String>, mode: u32) -> Result<(), String> {
-        let action = Action::WriteFile {
-            path: path.into(),
-            content: content.into(),
-            mode,
-        };
+        let action = Action::WriteFile { path: path.into(), content: content.into(), mode };
         self.done(action, format!("cannot write {path}")).await
     }
 
     /// [`Action::GrantFile`].
     pub async fn grant(&self, path: &str, mode: u32) -> Result<(), String> {
-        self.done(
-            Action::GrantFile {
-                path: path.into(),
-                mode,
-            },
-            format!("cannot give the server access to {path}"),
-        )
-        .await
+        self.done(Action::GrantFile { path: path.into(), mode }, format!("cannot give the server access to {path}"))
+            .await
     }
 
     /// [`Action::ReadFile`]: `None` if there is no such file.
@@ -159,19 +139,13 @@ impl Hands {
 
     /// [`Action::EmptyDir`].
     pub async fn empty_dir(&self, path: &str) -> Result<(), String> {
-        self.done(Action::EmptyDir { path: path.into() }, format!("cannot empty {path}"))
-            .await
+        self.done(Action::EmptyDir { path: path.into() }, format!("cannot empty {path}")).await
     }
 
     /// Runs a program as the engine's user; a failure only if it could not be run or did not end in time.
     pub async fn run(&self, program: &Program, within: Duration) -> Result<Ran, String> {
         let name = program.argv.first().cloned().unwrap_or_default();
-        let action = Action::Run {
-            argv: program.argv.clone(),
-            env: program.env.clone(),
-            as_engine: true,
-            within,
-        };
+        let action = Action::Run { argv: program.argv.clone(), env: program.env.clone(), as_engine: true, within };
         match self.act(action).await {
             Outcome::Ran { code, stdout, stderr } => Ok(Ran { code, stdout, stderr }),
             Outcome::TimedOut => Err(format!("{name} did not end within {} s", within.as_secs())),
@@ -189,20 +163,13 @@ impl Hands {
 
     /// [`Action::StartServer`].
     pub async fn start_server(&self, program: &Program) -> Result<(), String> {
-        let action = Action::StartServer {
-            argv: program.argv.clone(),
-            env: program.env.clone(),
-        };
+        let action = Action::StartServer { argv: program.argv.clone(), env: program.env.clone() };
         self.done(action, "cannot start the database server".into()).await
     }
 
     /// [`Action::SignalServer`].
     pub async fn signal(&self, signal: Signal) -> Result<(), String> {
-        self.done(
-            Action::SignalServer { signal },
-            format!("cannot send {signal:?} to the database server"),
-        )
-        .await
+        self.done(Action::SignalServer { signal }, format!("cannot send {signal:?} to the database server")).await
     }
 
     /// [`Action::AwaitServerExit`]: true once the server has exited.

@@ -1,6 +1,8 @@
 //! From the model's records to the wire. The way back is the server's, for it fills in defaults.
 
-use om_model::{MemberRecord, Operation as Stored, ServiceRecord, StepRecord, StepState, Timestamp, VolumeRecord, ZoneName};
+use om_model::{
+    MemberRecord, Operation as Stored, ServiceRecord, StepRecord, StepState, Timestamp, VolumeRecord, ZoneName,
+};
 use om_planning::{Change, Step};
 
 use crate::cluster::{Event, Volume};
@@ -10,7 +12,7 @@ use crate::service::{Member, Place, Resources, Service, VolumeSizes};
 /// A point in time as RFC 3339 text.
 pub fn rfc3339(at: Timestamp) -> String {
     let ms = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX).to_string()
+    format!("{:.3}", jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX))
 }
 
 impl From<&ServiceRecord> for Service {

@@ -50,7 +50,8 @@ struct Tokens;
 impl Modify for Tokens {
     fn modify(&self, document: &mut Document) {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
-        let scheme = scheme.description(Some("The admin token; on the server's machine in `admin.token` of its state directory."));
+        let scheme = scheme
+            .description(Some("The admin token; on the server's machine in `admin.token` of its state directory."));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme.build()));
         document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);

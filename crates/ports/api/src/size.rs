@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{PartialSchema, ToSchema};
 
 /// What a size may look like, for error messages.
-pub const ACCEPTED: &str = "a number of bytes, or a whole number with one of the units B, KiB, MiB, GiB, TiB (\"100GiB\")";
+pub const ACCEPTED: &str =
+    "a number of bytes, or a whole number with one of the units B, KiB, MiB, GiB, TiB (\"100GiB\")";
 
 /// A size: bytes in answers; in requests also text such as `"100GiB"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]

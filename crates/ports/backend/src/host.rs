@@ -13,9 +13,17 @@ pub enum Source {
     /// Bind-mount this directory.
     Directory(PathBuf),
     /// Loop-mount this image; make an ext4 file system first if `format` and no signature of any file system is found.
-    Image { path: PathBuf, format: bool },
+    Image {
+        /// The image file.
+        path: PathBuf,
+        /// Whether a file system may be made on it.
+        format: bool,
+    },
     /// A small tmpfs, mode 0700, for [control files](om_engines::member::CONTROL_DIR).
-    Memory { size: u64 },
+    Memory {
+        /// Its greatest size in bytes.
+        size: u64,
+    },
     /// Bind-mount this file read-only onto an (empty) file at the target.
     ReadOnlyFile(PathBuf),
 }

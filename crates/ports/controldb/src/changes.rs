@@ -50,12 +50,7 @@ impl Changes {
         registry.last += 1;
         let number = registry.last;
         registry.watches.insert(number, (prefix.clone(), signal.clone()));
-        Box::new(LocalWatch {
-            registry: self.registry.clone(),
-            number,
-            prefix: prefix.clone(),
-            signal,
-        })
+        Box::new(LocalWatch { registry: self.registry.clone(), number, prefix: prefix.clone(), signal })
     }
 
     /// Wakes the watches that cover `key`. To be called once the change is visible to readers, and before it is
@@ -63,10 +58,7 @@ impl Changes {
     pub fn record(&self, key: &Key) {
         let concerned: Vec<_> = {
             let registry = lock(&self.registry);
-            let covering = registry
-                .watches
-                .values()
-                .filter(|(prefix, _)| key.as_str().starts_with(prefix.as_str()));
+            let covering = registry.watches.values().filter(|(prefix, _)| key.as_str().starts_with(prefix.as_str()));
             covering.map(|(_, signal)| signal.clone()).collect()
         };
         // Outside the lock: a waker is foreign code.

@@ -92,12 +92,7 @@ pub struct Error {
 impl Error {
     /// A failure of `operation` on `key`.
     pub fn new(kind: ErrorKind, operation: &'static str, key: impl ToString, detail: impl ToString) -> Self {
-        Self {
-            kind,
-            operation,
-            key: key.to_string(),
-            detail: detail.to_string(),
-        }
+        Self { kind, operation, key: key.to_string(), detail: detail.to_string() }
     }
 
     /// True if the condition did not hold.

@@ -27,10 +27,5 @@ pub fn check_page_limit(prefix: &Key, limit: usize) -> Result<()> {
     if (1..=PAGE_MAX).contains(&limit) {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::Invalid,
-        "list",
-        prefix,
-        format!("limit is {limit}; accepted: 1 to {PAGE_MAX}"),
-    ))
+    Err(Error::new(ErrorKind::Invalid, "list", prefix, format!("limit is {limit}; accepted: 1 to {PAGE_MAX}")))
 }

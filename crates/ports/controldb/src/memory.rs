@@ -45,12 +45,7 @@ impl Records {
     fn at(&self, operation: &'static str, key: &Key, expected: &Revision) -> Result<()> {
         match self.by_key.get(key) {
             Some((_, revision)) if revision.to_string() == expected.as_str() => Ok(()),
-            Some(_) => Err(Error::new(
-                ErrorKind::Conflict,
-                operation,
-                key,
-                "is at another revision",
-            )),
+            Some(_) => Err(Error::new(ErrorKind::Conflict, operation, key, "is at another revision")),
             None => Err(Error::new(ErrorKind::Conflict, operation, key, "is gone")),
         }
     }
@@ -66,10 +61,7 @@ impl Records {
 impl ControlDb for MemoryDb {
     async fn get(&self, key: &Key) -> Result<Option<Entry>> {
         let records = self.lock();
-        Ok(records
-            .by_key
-            .get(key)
-            .map(|(value, revision)| entry(key, value, *revision)))
+        Ok(records.by_key.get(key).map(|(value, revision)| entry(key, value, *revision)))
     }
 
     async fn list(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Page> {
@@ -83,15 +75,9 @@ impl ControlDb for MemoryDb {
             .by_key
             .range((from, Bound::Unbounded))
             .take_while(|(key, _)| key.as_str().starts_with(prefix.as_str()));
-        let entries = matching
-            .by_ref()
-            .take(limit)
-            .map(|(key, (value, revision))| entry(key, value, *revision))
-            .collect();
-        Ok(Page {
-            entries,
-            more: matching.next().is_some(),
-        })
+        let entries =
+            matching.by_ref().take(limit).map(|(key, (value, revision))| entry(key, value, *revision)).collect();
+        Ok(Page { entries, more: matching.next().is_some() })
     }
 
     async fn create(&self, key: &Key, value: &[u8]) -> Result<Revision> {
@@ -134,9 +120,5 @@ impl ControlDb for MemoryDb {
 }
 
 fn entry(key: &Key, value: &[u8], revision: u64) -> Entry {
-    Entry {
-        key: key.clone(),
-        value: value.to_vec(),
-        revision: Revision::new(revision.to_string()),
-    }
+    Entry { key: key.clone(), value: value.to_vec(), revision: Revision::new(revision.to_string()) }
 }

@@ -106,9 +106,7 @@ impl<K: Kind> Records<K> {
     /// As [`ControlDb::update`].
     pub async fn update(&self, stored: &Stored<K::Value>, value: &K::Value) -> Result<Revision> {
         let key = key::<K>("update", &stored.name)?;
-        self.db
-            .update(&key, &stored.revision, &encode::<K>("update", &key, value)?)
-            .await
+        self.db.update(&key, &stored.revision, &encode::<K>("update", &key, value)?).await
     }
 
     /// Reads, changes and writes until nobody interfered. `change` returns `None` to leave the record as it is.
@@ -157,9 +155,7 @@ impl<K: Kind> Records<K> {
     /// # Errors
     /// As [`ControlDb::delete`].
     pub async fn delete(&self, stored: &Stored<K::Value>) -> Result<()> {
-        self.db
-            .delete(&key::<K>("delete", &stored.name)?, &stored.revision)
-            .await
+        self.db.delete(&key::<K>("delete", &stored.name)?, &stored.revision).await
     }
 }
 
@@ -169,35 +165,20 @@ fn key<K: Kind>(operation: &'static str, name: &str) -> Result<Key> {
 }
 
 fn encode<K: Kind>(operation: &'static str, key: &Key, value: &K::Value) -> Result<Vec<u8>> {
-    serde_json::to_vec(&Envelope {
-        schema: K::SCHEMA,
-        record: value,
-    })
-    .map_err(|error| Error::new(ErrorKind::Invalid, operation, key, error))
+    serde_json::to_vec(&Envelope { schema: K::SCHEMA, record: value })
+        .map_err(|error| Error::new(ErrorKind::Invalid, operation, key, error))
 }
 
 fn decode<K: Kind>(entry: Entry) -> Result<Stored<K::Value>> {
     let corrupt = |detail: String| Error::new(ErrorKind::Corrupt, "get", &entry.key, detail);
     let SchemaOnly { schema } = serde_json::from_slice(&entry.value).map_err(|error| corrupt(error.to_string()))?;
     if schema > K::SCHEMA {
-        return Err(corrupt(format!(
-            "schema {schema} is newer than {}, the newest this release reads",
-            K::SCHEMA
-        )));
+        return Err(corrupt(format!("schema {schema} is newer than {}, the newest this release reads", K::SCHEMA)));
     }
     let envelope: Envelope<K::Value> =
         serde_json::from_slice(&entry.value).map_err(|error| corrupt(error.to_string()))?;
-    let name = entry
-        .key
-        .as_str()
-        .strip_prefix(K::FOLDER)
-        .unwrap_or_default()
-        .to_owned();
-    Ok(Stored {
-        name,
-        value: envelope.record,
-        revision: entry.revision,
-    })
+    let name = entry.key.as_str().strip_prefix(K::FOLDER).unwrap_or_default().to_owned();
+    Ok(Stored { name, value: envelope.record, revision: entry.revision })
 }
 
 #[cfg(test)]

@@ -3,11 +3,7 @@ use std::path::Path;
 use super::*;
 
 fn package(name: &str, layer: Layer, dependencies: &[&str]) -> Package {
-    Package {
-        name: name.into(),
-        layer,
-        dependencies: dependencies.iter().map(ToString::to_string).collect(),
-    }
+    Package { name: name.into(), layer, dependencies: dependencies.iter().map(ToString::to_string).collect() }
 }
 
 fn tree(extra: Package) -> Vec<Package> {
@@ -32,14 +28,7 @@ fn found(extra: Package, expected: &str) {
 
 #[test]
 fn the_layers_as_designed_are_clean() {
-    assert_eq!(
-        check(&tree(package(
-            "end-to-end",
-            Layer::Around,
-            &["openmanage", "docker", "model"]
-        ))),
-        []
-    );
+    assert_eq!(check(&tree(package("end-to-end", Layer::Around, &["openmanage", "docker", "model"]))), []);
 }
 
 #[test]
@@ -64,18 +53,12 @@ fn a_port_on_an_adapter_is_found() {
 
 #[test]
 fn core_on_a_port_is_found() {
-    found(
-        package("planning", Layer::Core, &["backend"]),
-        "planning: depends on backend",
-    );
+    found(package("planning", Layer::Core, &["backend"]), "planning: depends on backend");
 }
 
 #[test]
 fn core_on_the_outside_world_is_found() {
-    found(
-        package("planning", Layer::Core, &["tokio"]),
-        "planning: depends on tokio",
-    );
+    found(package("planning", Layer::Core, &["tokio"]), "planning: depends on tokio");
 }
 
 #[test]
@@ -85,10 +68,7 @@ fn a_port_on_a_vendor_is_found() {
 
 #[test]
 fn nothing_depends_on_a_program() {
-    found(
-        package("other", Layer::Bin, &["openmanage"]),
-        "other: depends on openmanage",
-    );
+    found(package("other", Layer::Bin, &["openmanage"]), "other: depends on openmanage");
 }
 
 #[test]
@@ -100,26 +80,11 @@ fn the_layer_is_the_folder() {
 
 #[test]
 fn cargo_tells_every_layer_of_this_workspace() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies below the root");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies below the root");
     let packages = packages(root).expect("cargo metadata");
-    for layer in [
-        Layer::Core,
-        Layer::Ports,
-        Layer::Adapters,
-        Layer::Apps,
-        Layer::Bin,
-        Layer::Around,
-    ] {
-        assert!(
-            packages.iter().any(|package| package.layer == layer),
-            "no crate in {layer:?}"
-        );
+    for layer in [Layer::Core, Layer::Ports, Layer::Adapters, Layer::Apps, Layer::Bin, Layer::Around] {
+        assert!(packages.iter().any(|package| package.layer == layer), "no crate in {layer:?}");
     }
-    let model = packages
-        .iter()
-        .find(|package| package.name == "om-model")
-        .expect("om-model is in the workspace");
+    let model = packages.iter().find(|package| package.name == "om-model").expect("om-model is in the workspace");
     assert!(model.dependencies.iter().any(|name| name == "serde"), "{model:?}");
 }

@@ -11,10 +11,7 @@ fn found(path: &str, text: &str, line: Option<usize>, expected: &str) {
 }
 
 fn function(lines: usize) -> String {
-    format!(
-        "//! Doc.\n\nfn long(a: [u8; 2]) -> u8 {{\n{}}}\n",
-        "    let _ = '{';\n".repeat(lines - 2)
-    )
+    format!("//! Doc.\n\nfn long(a: [u8; 2]) -> u8 {{\n{}}}\n", "    let _ = '{';\n".repeat(lines - 2))
 }
 
 #[test]
@@ -32,10 +29,7 @@ fn a_long_file_is_found() {
 #[test]
 fn a_missing_module_doc_is_found_but_not_asked_of_tests() {
     found(APP, "use std::fmt;\n", Some(1), "does not begin with");
-    assert_eq!(
-        check("crates/apps/control/src/executor/tests.rs", "use super::*;\n"),
-        []
-    );
+    assert_eq!(check("crates/apps/control/src/executor/tests.rs", "use super::*;\n"), []);
 }
 
 #[test]
@@ -64,10 +58,7 @@ fn an_empty_name_is_found_in_path_and_in_code() {
     found("crates/core/model/src/utils.rs", "//! Doc.\n", Some(1), "`utils`");
     found("crates/core/model/src/common/id.rs", "//! Doc.\n", Some(1), "`common`");
     found(APP, "//! Doc.\n\npub(crate) mod helpers;\n", Some(3), "`helpers`");
-    assert_eq!(
-        check("crates/bin/openmanage/src/main.rs", "//! Doc.\nmod manager_of_none;\n"),
-        []
-    );
+    assert_eq!(check("crates/bin/openmanage/src/main.rs", "//! Doc.\nmod manager_of_none;\n"), []);
 }
 
 #[test]
@@ -79,25 +70,10 @@ fn an_app_that_goes_past_the_ports_is_found() {
         Some(2),
         "tokio::net",
     );
-    found(
-        APP,
-        "//! Doc.\nuse std::time::{Duration, Instant};\n",
-        Some(2),
-        "std::time::Instant",
-    );
-    found(
-        APP,
-        "//! Doc.\nfn f() {\n    let a = 1;\n    tokio::spawn(async {});\n}\n",
-        Some(4),
-        "tokio::spawn",
-    );
+    found(APP, "//! Doc.\nuse std::time::{Duration, Instant};\n", Some(2), "std::time::Instant");
+    found(APP, "//! Doc.\nfn f() {\n    let a = 1;\n    tokio::spawn(async {});\n}\n", Some(4), "tokio::spawn");
     found(APP, "//! Doc.\nuse std::time::SystemTime;\n", Some(2), "SystemTime");
-    found(
-        APP,
-        "//! Doc.\nfn f() { std::thread::sleep(D); }\n",
-        Some(2),
-        "std::thread",
-    );
+    found(APP, "//! Doc.\nfn f() { std::thread::sleep(D); }\n", Some(2), "std::thread");
 }
 
 #[test]
@@ -105,11 +81,5 @@ fn what_is_banned_in_apps_is_free_in_adapters_and_in_tests() {
     let text = "//! Doc.\nuse tokio::time::sleep;\n";
     assert_eq!(check("crates/adapters/system/src/lib.rs", text), []);
     assert_eq!(check("crates/apps/server/src/http/tests.rs", text), []);
-    assert_eq!(
-        check(
-            APP,
-            "//! Doc.\nuse tokio::sync::{mpsc, oneshot};\nfn net() { om_tokio::spawn(); }\n"
-        ),
-        []
-    );
+    assert_eq!(check(APP, "//! Doc.\nuse tokio::sync::{mpsc, oneshot};\nfn net() { om_tokio::spawn(); }\n"), []);
 }

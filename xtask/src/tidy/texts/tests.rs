@@ -21,10 +21,7 @@ fn every_registry_host_is_found() {
 #[test]
 fn a_longer_path_is_another_path() {
     let (first, second) = MACHINE_PATHS[0];
-    assert_eq!(
-        check("docs/x.md", &format!("pre{first}{second}x ${{DIR}}{first}{second}x\n")),
-        []
-    );
+    assert_eq!(check("docs/x.md", &format!("pre{first}{second}x ${{DIR}}{first}{second}x\n")), []);
 }
 
 #[test]

@@ -38,33 +38,23 @@ fn roots(authority: &Issued) -> Arc<RootCertStore> {
 /// True if a TLS client that trusts `authority` takes the leaf (with `between` in its chain) for `name` at `time`.
 fn trusted(authority: &Issued, leaf: &Issued, between: &[&Issued], name: &str, time: u64) -> bool {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots(authority), provider)
-        .build()
-        .expect("roots");
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots(authority), provider).build().expect("roots");
     let name = ServerName::try_from(name.to_owned()).expect("a name");
     let between: Vec<_> = between.iter().map(|issued| der(issued)).collect();
     let time = UnixTime::since_unix_epoch(Duration::from_secs(time));
-    verifier
-        .verify_server_cert(&der(leaf), &between, &name, &[], time)
-        .is_ok()
+    verifier.verify_server_cert(&der(leaf), &between, &name, &[], time).is_ok()
 }
 
 #[test]
 fn a_leaf_is_good_for_its_names_and_addresses_only() {
     let authority = RcgenAuthority.found(&request("test CA", &[], &[])).expect("founded");
     let names = ["orders-0.test-openmanage.com", "localhost"];
-    let leaf = RcgenAuthority
-        .issue(&authority, &request("orders-0", &names, &["10.0.0.7", "fd00::7"]))
-        .expect("issued");
+    let leaf =
+        RcgenAuthority.issue(&authority, &request("orders-0", &names, &["10.0.0.7", "fd00::7"])).expect("issued");
     for good in ["orders-0.test-openmanage.com", "localhost", "10.0.0.7", "fd00::7"] {
         assert!(trusted(&authority, &leaf, &[], good, NOW), "{good}");
     }
-    for bad in [
-        "orders-1.test-openmanage.com",
-        "test-openmanage.com",
-        "10.0.0.8",
-        "orders-0",
-    ] {
+    for bad in ["orders-1.test-openmanage.com", "test-openmanage.com", "10.0.0.8", "orders-0"] {
         assert!(!trusted(&authority, &leaf, &[], bad, NOW), "{bad}");
     }
 }
@@ -72,39 +62,22 @@ fn a_leaf_is_good_for_its_names_and_addresses_only() {
 #[test]
 fn validity_is_the_request_s_with_an_hour_for_clocks_that_lag() {
     let authority = RcgenAuthority.found(&request("test CA", &[], &[])).expect("founded");
-    let leaf = RcgenAuthority
-        .issue(&authority, &request("a", &["a.test"], &[]))
-        .expect("issued");
+    let leaf = RcgenAuthority.issue(&authority, &request("a", &["a.test"], &[])).expect("issued");
     let end = NOW + 30 * 86_400;
-    for (time, good) in [
-        (NOW - 3601, false),
-        (NOW - 3599, true),
-        (end - 1, true),
-        (end + 1, false),
-    ] {
+    for (time, good) in [(NOW - 3601, false), (NOW - 3599, true), (end - 1, true), (end + 1, false)] {
         assert_eq!(trusted(&authority, &leaf, &[], "a.test", time), good, "{time}");
     }
-    let forever = CertificateRequest {
-        days: u32::MAX,
-        ..request("a", &[], &[])
-    };
-    let error = RcgenAuthority
-        .found(&forever)
-        .map(drop)
-        .expect_err("beyond the calendar");
+    let forever = CertificateRequest { days: u32::MAX, ..request("a", &[], &[]) };
+    let error = RcgenAuthority.found(&forever).map(drop).expect_err("beyond the calendar");
     assert_eq!(error.kind, ErrorKind::Invalid);
 }
 
 #[test]
 fn a_leaf_is_good_for_clients_too() {
     let authority = RcgenAuthority.found(&request("test CA", &[], &[])).expect("founded");
-    let leaf = RcgenAuthority
-        .issue(&authority, &request("replication", &[], &[]))
-        .expect("issued");
+    let leaf = RcgenAuthority.issue(&authority, &request("replication", &[], &[])).expect("issued");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots(&authority), provider)
-        .build()
-        .expect("roots");
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(&authority), provider).build().expect("roots");
     let time = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
     assert!(verifier.verify_client_cert(&der(&leaf), &[], time).is_ok());
 }
@@ -113,27 +86,16 @@ fn a_leaf_is_good_for_clients_too() {
 fn another_authority_is_not_trusted_and_a_leaf_signs_nothing() {
     let found = || RcgenAuthority.found(&request("test CA", &[], &[])).expect("founded");
     let (authority, other) = (found(), found());
-    let leaf = RcgenAuthority
-        .issue(&authority, &request("a", &["a.test"], &[]))
-        .expect("issued");
+    let leaf = RcgenAuthority.issue(&authority, &request("a", &["a.test"], &[])).expect("issued");
     assert!(!trusted(&other, &leaf, &[], "a.test", NOW), "same name, other key");
-    let forged = RcgenAuthority
-        .issue(&leaf, &request("b", &["b.test"], &[]))
-        .expect("rcgen signs with any key");
-    assert!(
-        !trusted(&authority, &forged, &[&leaf], "b.test", NOW),
-        "a leaf acted as an authority"
-    );
+    let forged = RcgenAuthority.issue(&leaf, &request("b", &["b.test"], &[])).expect("rcgen signs with any key");
+    assert!(!trusted(&authority, &forged, &[&leaf], "b.test", NOW), "a leaf acted as an authority");
 }
 
 #[test]
 fn a_key_belongs_to_its_certificate_and_serials_differ() {
     let authority = RcgenAuthority.found(&request("test CA", &[], &[])).expect("founded");
-    let issue = || {
-        RcgenAuthority
-            .issue(&authority, &request("a", &["a.test"], &[]))
-            .expect("issued")
-    };
+    let issue = || RcgenAuthority.issue(&authority, &request("a", &["a.test"], &[])).expect("issued");
     let (one, other) = (issue(), issue());
     let pair = |issued: &Issued, key: &Issued| {
         let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.key.as_bytes()).expect("PEM");
@@ -146,38 +108,20 @@ fn a_key_belongs_to_its_certificate_and_serials_differ() {
     };
     assert!(pair(&one, &one) && !pair(&one, &other));
     let request = request("a", &[], &[]);
-    let serials: std::collections::HashSet<_> = (0..100)
-        .map(|_| serial("test", &request).expect("random").to_bytes())
-        .collect();
+    let serials: std::collections::HashSet<_> =
+        (0..100).map(|_| serial("test", &request).expect("random").to_bytes()).collect();
     assert_eq!(serials.len(), 100);
-    assert!(
-        serials
-            .iter()
-            .all(|serial| serial.len() == 16 && serial[0] & 0xc0 == 0x40)
-    );
+    assert!(serials.iter().all(|serial| serial.len() == 16 && serial[0] & 0xc0 == 0x40));
 }
 
 #[test]
 fn bad_input_is_refused_without_the_key_in_the_error() {
     let authority = RcgenAuthority.found(&request("test CA", &[], &[])).expect("founded");
-    let broken = Issued {
-        certificate: "nonsense".into(),
-        key: authority.key.clone(),
-    };
-    let error = RcgenAuthority
-        .issue(&broken, &request("a", &[], &[]))
-        .map(drop)
-        .expect_err("no authority");
+    let broken = Issued { certificate: "nonsense".into(), key: authority.key.clone() };
+    let error = RcgenAuthority.issue(&broken, &request("a", &[], &[])).map(drop).expect_err("no authority");
     assert!(error.to_string().contains("issue a certificate for a"), "{error}");
     let line = authority.key.lines().nth(1).expect("PEM");
     assert!(!format!("{error:?}").contains(line));
     let unicode = request("a", &["bücher.test"], &[]);
-    assert_eq!(
-        RcgenAuthority
-            .issue(&authority, &unicode)
-            .map(drop)
-            .expect_err("no label")
-            .kind,
-        ErrorKind::Invalid
-    );
+    assert_eq!(RcgenAuthority.issue(&authority, &unicode).map(drop).expect_err("no label").kind, ErrorKind::Invalid);
 }

@@ -38,14 +38,8 @@ fn refuses_another_key_and_another_context() {
     let sealed = seal_in(&one).seal("secrets/a", b"hunter2").expect("sealed");
     let wrong_key = seal_in(&other).open("secrets/a", &sealed).expect_err("another key");
     let wrong_context = seal_in(&one).open("secrets/b", &sealed).expect_err("another record");
-    assert_eq!(
-        (wrong_key.kind, wrong_context.kind),
-        (ErrorKind::Invalid, ErrorKind::Invalid)
-    );
-    assert!(
-        wrong_key.to_string().contains("secrets/a") && wrong_key.next.is_some(),
-        "{wrong_key}"
-    );
+    assert_eq!((wrong_key.kind, wrong_context.kind), (ErrorKind::Invalid, ErrorKind::Invalid));
+    assert!(wrong_key.to_string().contains("secrets/a") && wrong_key.next.is_some(), "{wrong_key}");
 }
 
 #[test]
@@ -56,11 +50,7 @@ fn refuses_every_flipped_bit_and_every_cut() {
     for bit in 0..sealed.len() * 8 {
         let mut changed = sealed.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(
-            seal.open("a", &changed).expect_err("changed").kind,
-            ErrorKind::Invalid,
-            "bit {bit}"
-        );
+        assert_eq!(seal.open("a", &changed).expect_err("changed").kind, ErrorKind::Invalid, "bit {bit}");
     }
     for length in 0..sealed.len() {
         assert!(seal.open("a", &sealed[..length]).is_err(), "cut to {length}");
@@ -98,10 +88,7 @@ fn refuses_a_key_file_of_another_length_and_keeps_it() {
         let _ = fs::remove_file(&path);
         fs::write(&path, vec![7; length]).expect("written");
         fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("changed");
-        assert_eq!(
-            KeyFileSeal::open_or_create(&path).expect_err("no key").kind,
-            ErrorKind::Refused
-        );
+        assert_eq!(KeyFileSeal::open_or_create(&path).expect_err("no key").kind, ErrorKind::Refused);
         assert_eq!(fs::read(&path).expect("there").len(), length);
     }
     let missing = KeyFileSeal::open_or_create(&folder.path().join("no/such/key")).expect_err("no folder");
@@ -121,10 +108,7 @@ fn many_at_once_make_one_key() {
                 })
             })
             .collect();
-        racers
-            .into_iter()
-            .map(|racer| racer.join().expect("no panic"))
-            .collect()
+        racers.into_iter().map(|racer| racer.join().expect("no panic")).collect()
     });
     let sealed = seals[0].seal("a", b"hunter2").expect("sealed");
     assert!(seals.iter().all(|seal| seal.open("a", &sealed).is_ok()));

@@ -23,7 +23,9 @@ fn the_scheme_follows_the_host_unless_it_is_written() {
 
 #[test]
 fn refusals_say_what_is_accepted() {
-    for bad in ["", ":1", "host:0", "host:65536", "host:x", "ftp://host", "http://host/path", "http://user@host", "a b", "ü"] {
+    for bad in
+        ["", ":1", "host:0", "host:65536", "host:x", "ftp://host", "http://host/path", "http://user@host", "a b", "ü"]
+    {
         let error = bad.parse::<ServerAddress>().expect_err(bad);
         assert_eq!(error.field, "server");
         assert!(error.accepted.contains("27040"));

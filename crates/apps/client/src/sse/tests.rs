@@ -14,7 +14,8 @@ fn events_come_out_whole_however_the_bytes_are_cut() {
     let expected = vec![event(Some("7"), "step", "{\"a\":\n 1}"), event(None, "", ""), event(None, "", "ü")];
     for size in 1..TEXT.len() {
         let mut parser = Parser::default();
-        let found: Vec<_> = TEXT.as_bytes().chunks(size).flat_map(|piece| parser.feed(piece).expect("short lines")).collect();
+        let found: Vec<_> =
+            TEXT.as_bytes().chunks(size).flat_map(|piece| parser.feed(piece).expect("short lines")).collect();
         assert_eq!(found, expected, "pieces of {size}");
     }
 }

@@ -1,4 +1,5 @@
 //! A server that gives the answers it was told to give, in order, and remembers what it was asked.
+#![allow(clippy::disallowed_methods, reason = "a server for tests, on a thread of its own")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
@@ -76,7 +77,10 @@ pub(super) fn header(head: &str, name: &str) -> Option<String> {
 }
 
 fn answer(status: u16, kind: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 pub(super) fn json(status: u16, body: &str) -> String {

@@ -37,9 +37,7 @@ pub(super) async fn ensure(hands: &Hands, config: &MemberConfig) -> Result<State
             // Somebody else's complete cluster, put here by hand: taken as it is.
             check_version(config, &version)?;
             check_role(hands, config).await?;
-            let state = State::Seeded {
-                system: system_identifier(hands, config).await?,
-            };
+            let state = State::Seeded { system: system_identifier(hands, config).await? };
             state.write(hands).await?;
             Ok(state)
         }
@@ -52,11 +50,7 @@ fn check_version(config: &MemberConfig, found: &str) -> Result<(), String> {
     if found.trim() == config.version {
         return Ok(());
     }
-    Err(format!(
-        "the volume holds a cluster of PostgreSQL {}, not {}: use that version",
-        found.trim(),
-        config.version
-    ))
+    Err(format!("the volume holds a cluster of PostgreSQL {}, not {}: use that version", found.trim(), config.version))
 }
 
 /// A cluster that followed a primary must not simply begin to accept writes: it may lack acknowledged ones.
@@ -95,9 +89,7 @@ async fn initialise(hands: &Hands, config: &MemberConfig) -> Result<State, Strin
     if config.volumes.journal.is_some() {
         arguments.push(&waldir);
     }
-    let ran = hands
-        .run(&layout::program(config, "initdb", &arguments), INITIALISE_WITHIN)
-        .await?;
+    let ran = hands.run(&layout::program(config, "initdb", &arguments), INITIALISE_WITHIN).await?;
     if ran.code != 0 {
         return Err(format!("initdb failed with code {}: {}", ran.code, ran.stderr.trim()));
     }
@@ -110,9 +102,7 @@ pub(super) async fn seed(hands: &Hands, config: &MemberConfig) -> Result<State, 
     clear(hands, config).await?;
     remote::renew_slot(hands, config).await?;
     let primary = layout::primary(config)?;
-    hands
-        .report(format!("copying the database from {}", primary.name))
-        .await;
+    hands.report(format!("copying the database from {}", primary.name)).await;
     let (slot, conninfo) = (layout::slot(&config.member), layout::conninfo(config, primary));
     let waldir = format!("--waldir={JOURNAL}");
     let mut arguments = vec![
@@ -129,16 +119,9 @@ pub(super) async fn seed(hands: &Hands, config: &MemberConfig) -> Result<State, 
     if config.volumes.journal.is_some() {
         arguments.push(&waldir);
     }
-    let ran = hands
-        .run(&layout::program(config, "pg_basebackup", &arguments), COPY_WITHIN)
-        .await?;
+    let ran = hands.run(&layout::program(config, "pg_basebackup", &arguments), COPY_WITHIN).await?;
     if ran.code != 0 {
-        return Err(format!(
-            "copying from {} failed with code {}: {}",
-            primary.name,
-            ran.code,
-            ran.stderr.trim()
-        ));
+        return Err(format!("copying from {} failed with code {}: {}", primary.name, ran.code, ran.stderr.trim()));
     }
     hands.write(STANDBY_SIGNAL, "", 0o600).await?;
     complete(hands, config).await
@@ -158,9 +141,7 @@ async fn clear(hands: &Hands, config: &MemberConfig) -> Result<(), String> {
 }
 
 async fn complete(hands: &Hands, config: &MemberConfig) -> Result<State, String> {
-    let state = State::Seeded {
-        system: system_identifier(hands, config).await?,
-    };
+    let state = State::Seeded { system: system_identifier(hands, config).await? };
     state.write(hands).await?;
     Ok(state)
 }
@@ -168,39 +149,30 @@ async fn complete(hands: &Hands, config: &MemberConfig) -> Result<State, String>
 /// The identifier that `initdb` gave the cluster and all its copies.
 async fn system_identifier(hands: &Hands, config: &MemberConfig) -> Result<String, String> {
     let data = control_data(hands, config).await?;
-    data.get("Database system identifier")
-        .cloned()
-        .ok_or_else(|| "pg_controldata tells no system identifier".into())
+    data.get("Database system identifier").cloned().ok_or_else(|| "pg_controldata tells no system identifier".into())
 }
 
 /// What `pg_controldata` tells, by its labels.
 async fn control_data(hands: &Hands, config: &MemberConfig) -> Result<BTreeMap<String, String>, String> {
-    let ran = hands
-        .run(
-            &layout::program(config, "pg_controldata", &["-D", CLUSTER]),
-            LOOK_WITHIN,
-        )
-        .await?;
+    let ran = hands.run(&layout::program(config, "pg_controldata", &["-D", CLUSTER]), LOOK_WITHIN).await?;
     if ran.code != 0 {
-        return Err(format!(
-            "pg_controldata failed with code {}: {}",
-            ran.code,
-            ran.stderr.trim()
-        ));
+        return Err(format!("pg_controldata failed with code {}: {}", ran.code, ran.stderr.trim()));
+    }
+    // It warns of a broken control file, and prints the rubbish in it all the same.
+    if ran.stderr.contains("CRC") || ran.stdout.contains("CRC checksum does not match") {
+        return Err(format!("the cluster's control file is broken: {}", ran.stderr.trim()));
     }
     let pairs = ran.stdout.lines().filter_map(|line| line.split_once(':'));
-    Ok(pairs
-        .map(|(label, value)| (label.trim().to_owned(), value.trim().to_owned()))
-        .collect())
+    Ok(pairs.map(|(label, value)| (label.trim().to_owned(), value.trim().to_owned())).collect())
 }
 
 /// The least values of settings with which this cluster runs as a standby: what its primary had when it wrote what is to
-/// be replayed. Empty on a primary.
-pub(super) async fn floors(hands: &Hands, config: &MemberConfig) -> Result<BTreeMap<String, u64>, String> {
+/// be replayed. Empty on a primary; and where the control file cannot be read, which the server itself will find.
+pub(super) async fn floors(hands: &Hands, config: &MemberConfig) -> BTreeMap<String, u64> {
     if config.is_primary() {
-        return Ok(BTreeMap::new());
+        return BTreeMap::new();
     }
-    let data = control_data(hands, config).await?;
+    let data = control_data(hands, config).await.unwrap_or_default();
     let names = [
         ("max_connections setting", "max_connections"),
         ("max_worker_processes setting", "max_worker_processes"),
@@ -209,10 +181,7 @@ pub(super) async fn floors(hands: &Hands, config: &MemberConfig) -> Result<BTree
         ("max_locks_per_xact setting", "max_locks_per_transaction"),
     ];
     let floor = |label: &str| data.get(label).and_then(|value| value.parse().ok());
-    Ok(names
-        .into_iter()
-        .filter_map(|(label, name)| Some((name.to_owned(), floor(label)?)))
-        .collect())
+    names.into_iter().filter_map(|(label, name)| Some((name.to_owned(), floor(label)?))).collect()
 }
 
 /// True if the server can read its configuration: a failure to start is then not the configuration's.

@@ -36,22 +36,14 @@ pub(super) async fn probe(hands: Hands, config: MemberConfig) -> Result<Health, 
 }
 
 fn standby(receiver: &str, lag: &str, config: &MemberConfig) -> Health {
-    let primary = config
-        .primary
-        .as_ref()
-        .map_or_else(|| "the primary".to_owned(), ToString::to_string);
+    let primary = config.primary.as_ref().map_or_else(|| "the primary".to_owned(), ToString::to_string);
     let healthy = receiver == "streaming" && !config.is_primary();
     let detail = match receiver {
         "streaming" => format!("streaming from {primary}"),
         "" => format!("not connected to {primary}"),
         other => format!("connecting to {primary} ({other})"),
     };
-    Health {
-        role: Some(Role::Standby),
-        healthy,
-        detail,
-        lag_bytes: lag.parse().ok(),
-    }
+    Health { role: Some(Role::Standby), healthy, detail, lag_bytes: lag.parse().ok() }
 }
 
 fn primary(read_only: &str, streaming: &str, synchronous: &str, names: &str) -> Health {
@@ -62,12 +54,7 @@ fn primary(read_only: &str, streaming: &str, synchronous: &str, names: &str) -> 
         (true, false) => "commits wait for a standby to follow (synchronous)".to_owned(),
         (true, true) => format!("accepts writes, {streaming} standbys streaming"),
     };
-    Health {
-        role: Some(Role::Primary),
-        healthy,
-        detail,
-        lag_bytes: None,
-    }
+    Health { role: Some(Role::Primary), healthy, detail, lag_bytes: None }
 }
 
 /// Finds out for sure whether this standby can follow again by itself; if not, makes its copy anew.
@@ -108,9 +95,7 @@ async fn cannot_follow(hands: &Hands, config: &MemberConfig) -> Result<Option<St
         position = Some(now);
         hands.pause(SAMPLE_EVERY).await;
     }
-    Ok(Some(
-        "the primary is there, yet its log cannot be followed from where this standby is".into(),
-    ))
+    Ok(Some("the primary is there, yet its log cannot be followed from where this standby is".into()))
 }
 
 /// How far the standby has replayed; `None` if it is connected to a primary after all.

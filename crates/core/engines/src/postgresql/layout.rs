@@ -26,6 +26,8 @@ pub(super) const IDENT: &str = "/data/.openmanage/engine/pg_ident.conf";
 pub(super) const PASSFILE: &str = "/data/.openmanage/engine/passfile";
 /// A file that makes the server follow a primary.
 pub(super) const STANDBY_SIGNAL: &str = "/data/data/standby.signal";
+/// The running server's lock file; its eighth line says how far the server has come.
+pub(super) const LOCK: &str = "/data/data/postmaster.pid";
 /// The directory of the server's unix socket: where the server's own clients look for it.
 pub const SOCKET_DIR: &str = "/run/postgresql";
 
@@ -38,26 +40,14 @@ pub(super) const SUPERUSER: &str = "postgres";
 
 /// A program of the server's distribution.
 pub(super) fn program(config: &MemberConfig, name: &str, arguments: &[&str]) -> Program {
-    let argv = std::iter::once(&name)
-        .chain(arguments)
-        .map(|&argument| argument.to_owned())
-        .collect();
+    let argv = std::iter::once(&name).chain(arguments).map(|&argument| argument.to_owned()).collect();
     // Debian keeps the programs of each version apart and links only the clients into the usual places.
     let path = format!(
         "/usr/lib/postgresql/{}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         config.version
     );
-    let env = [
-        ("PATH", path.as_str()),
-        ("LANG", "C.UTF-8"),
-        ("LC_MESSAGES", "C"),
-        ("TZ", "UTC"),
-        ("HOME", DATA_MOUNT),
-    ];
-    Program {
-        argv,
-        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-    }
+    let env = [("PATH", path.as_str()), ("LANG", "C.UTF-8"), ("LC_MESSAGES", "C"), ("TZ", "UTC"), ("HOME", DATA_MOUNT)];
+    Program { argv, env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into() }
 }
 
 /// The server itself.
@@ -89,11 +79,6 @@ pub(super) fn conninfo(config: &MemberConfig, primary: &Peer) -> String {
 /// # Errors
 /// It is not among the peers, or none is chosen.
 pub(super) fn primary(config: &MemberConfig) -> Result<&Peer, String> {
-    let name = config
-        .primary
-        .as_ref()
-        .ok_or("no member is chosen as the primary yet")?;
-    config
-        .peer(name)
-        .ok_or_else(|| format!("the primary {name} is not among the members of {}", config.service))
+    let name = config.primary.as_ref().ok_or("no member is chosen as the primary yet")?;
+    config.peer(name).ok_or_else(|| format!("the primary {name} is not among the members of {}", config.service))
 }

@@ -38,21 +38,12 @@ const SYNCHRONOUS: &str = "synchronous";
 /// The engine.
 pub struct Postgresql;
 
-static VERSIONS: [Version; 1] = [Version {
-    name: "15",
-    official_image: "docker.io/library/postgres:15",
-    package: Some("postgresql-15"),
-}];
+static VERSIONS: [Version; 1] =
+    [Version { name: "15", official_image: "docker.io/library/postgres:15", package: Some("postgresql-15") }];
 
 static SECRETS: [SecretSpec; 2] = [
-    SecretSpec {
-        name: layout::SUPERUSER,
-        kind: SecretKind::Password,
-    },
-    SecretSpec {
-        name: layout::REPLICATOR,
-        kind: SecretKind::Password,
-    },
+    SecretSpec { name: layout::SUPERUSER, kind: SecretKind::Password },
+    SecretSpec { name: layout::REPLICATOR, kind: SecretKind::Password },
 ];
 
 static OPTIONS: [(&str, &str); 1] = [(SYNCHRONOUS, "off, on")];
@@ -97,26 +88,14 @@ impl Engine for Postgresql {
     fn problems(&self, spec: &ServiceSpec) -> Vec<FieldError> {
         let mut found = Vec::new();
         if !VERSIONS.iter().any(|version| version.name == spec.version) {
-            found.push(FieldError::new(
-                "version",
-                format!("{:?} is not offered", spec.version),
-                "15",
-            ));
+            found.push(FieldError::new("version", format!("{:?} is not offered", spec.version), "15"));
         }
         if spec.replicas > tuning::REPLICAS_MAX {
             let accepted = format!("1 to {} for postgresql", tuning::REPLICAS_MAX);
             found.push(FieldError::new("replicas", format!("is {}", spec.replicas), accepted));
         }
-        found.extend(
-            spec.options
-                .iter()
-                .filter_map(|(name, value)| option_problem(name, value, spec.replicas)),
-        );
-        found.extend(
-            spec.settings
-                .iter()
-                .filter_map(|(name, value)| settings::problem(name, value)),
-        );
+        found.extend(spec.options.iter().filter_map(|(name, value)| option_problem(name, value, spec.replicas)));
+        found.extend(spec.settings.iter().filter_map(|(name, value)| settings::problem(name, value)));
         found
     }
 
@@ -126,30 +105,16 @@ impl Engine for Postgresql {
         }
         let values = |spec: &ServiceSpec| tuning::effective(&spec.resources, &spec.volumes, &spec.settings);
         let (before, after) = (values(old), values(new));
-        let differing = before
-            .keys()
-            .chain(after.keys())
-            .filter(|name| before.get(*name) != after.get(*name));
+        let differing = before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name));
         // Standbys' names and the option reach the server through settings that it reloads.
         let rest = old.options != new.options || old.replicas != new.replicas;
-        let rest = if rest {
-            ChangeClass::Reload
-        } else {
-            ChangeClass::Nothing
-        };
-        differing
-            .map(|name| settings::change_of(name))
-            .max()
-            .unwrap_or(rest)
-            .max(rest)
+        let rest = if rest { ChangeClass::Reload } else { ChangeClass::Nothing };
+        differing.map(|name| settings::change_of(name)).max().unwrap_or(rest).max(rest)
     }
 
     fn restart_order(&self, members: &[MemberName], primary: Option<&MemberName>) -> Vec<MemberName> {
         let standbys = members.iter().filter(|member| Some(*member) != primary);
-        standbys
-            .chain(members.iter().filter(|member| Some(*member) == primary))
-            .cloned()
-            .collect()
+        standbys.chain(members.iter().filter(|member| Some(*member) == primary)).cloned().collect()
     }
 
     fn connection(&self, service: &ServiceName, primary: &MemberName, zone: &ZoneName) -> Connection {
@@ -207,11 +172,7 @@ impl Engine for Postgresql {
 
     fn expected_roles(&self, members: &[MemberName], primary: Option<&MemberName>) -> BTreeMap<MemberName, Role> {
         let role = |member: &MemberName| {
-            if Some(member) == primary {
-                Role::Primary
-            } else {
-                Role::Standby
-            }
+            if Some(member) == primary { Role::Primary } else { Role::Standby }
         };
         members.iter().map(|member| (member.clone(), role(member))).collect()
     }
@@ -227,10 +188,6 @@ fn option_problem(name: &str, value: &str, replicas: u16) -> Option<FieldError> 
     }
     // Commits of a single member would wait for ever.
     (name == SYNCHRONOUS && value == "on" && replicas < 2).then(|| {
-        FieldError::new(
-            field,
-            "is on with one member, which has no standby to wait for",
-            "off, or 2 to 9 replicas",
-        )
+        FieldError::new(field, "is on with one member, which has no standby to wait for", "off, or 2 to 9 replicas")
     })
 }

@@ -35,21 +35,14 @@ pub(super) async fn view(hands: &Hands, config: &MemberConfig) -> Result<Primary
     );
     let lines = ask(hands, config, &["IDENTIFY_SYSTEM", &about_slot]).await?;
     let mut lines = lines.lines();
-    let system = lines
-        .next()
-        .and_then(|line| line.split('|').next())
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
+    let system = lines.next().and_then(|line| line.split('|').next()).unwrap_or_default().trim().to_owned();
     if system.is_empty() {
         return Err("the primary did not tell its system identifier".into());
     }
     let slot = lines.find_map(|line| {
         let columns: Vec<_> = line.split('|').collect();
-        (columns.len() == 3 && columns[0] == "slot").then(|| SlotView {
-            lost: columns[1] == "t",
-            active: columns[2] == "t",
-        })
+        (columns.len() == 3 && columns[0] == "slot")
+            .then(|| SlotView { lost: columns[1] == "t", active: columns[2] == "t" })
     });
     Ok(PrimaryView { system, slot })
 }
@@ -80,9 +73,7 @@ pub(super) async fn renew_slot(hands: &Hands, config: &MemberConfig) -> Result<(
 
 /// Makes this standby's slot on the primary if it is not there.
 pub(super) async fn ensure_slot(hands: &Hands, config: &MemberConfig) -> Result<(), String> {
-    ask(hands, config, &[&make_slot(&layout::slot(&config.member))])
-        .await
-        .map(|_| ())
+    ask(hands, config, &[&make_slot(&layout::slot(&config.member))]).await.map(|_| ())
 }
 
 fn make_slot(slot: &str) -> String {
@@ -93,25 +84,14 @@ fn make_slot(slot: &str) -> String {
 }
 
 async fn ask(hands: &Hands, config: &MemberConfig, statements: &[&str]) -> Result<String, String> {
-    let target = format!(
-        "{} dbname=postgres replication=database",
-        layout::conninfo(config, layout::primary(config)?)
-    );
+    let target = format!("{} dbname=postgres replication=database", layout::conninfo(config, layout::primary(config)?));
     let mut arguments = vec!["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d", &target];
     for statement in statements {
         arguments.extend(["-c", statement]);
     }
-    let ran = hands
-        .run(&layout::program(config, "psql", &arguments), ASK_WITHIN)
-        .await?;
+    let ran = hands.run(&layout::program(config, "psql", &arguments), ASK_WITHIN).await?;
     match ran.code {
         0 => Ok(ran.stdout),
-        _ => Err(ran
-            .stderr
-            .lines()
-            .next()
-            .unwrap_or("psql failed and did not say why")
-            .trim()
-            .to_owned()),
+        _ => Err(ran.stderr.lines().next().unwrap_or("psql failed and did not say why").trim().to_owned()),
     }
 }

@@ -59,10 +59,7 @@ fn owned(config: &MemberConfig) -> Result<BTreeMap<String, String>, String> {
         settings.push(("primary_slot_name", layout::slot(&config.member)));
         settings.push(("recovery_target_timeline", "latest".into()));
     }
-    Ok(settings
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect())
+    Ok(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// Any one of the other members, if commits are to wait for one.
@@ -73,15 +70,8 @@ fn synchronous_names(config: &MemberConfig) -> String {
         .filter(|peer| peer.name != config.member)
         .map(|peer| format!("\"{}\"", peer.name))
         .collect();
-    let wanted = config
-        .options
-        .get(super::SYNCHRONOUS)
-        .is_some_and(|value| value == "on");
-    if wanted && !others.is_empty() {
-        format!("ANY 1 ({})", others.join(", "))
-    } else {
-        String::new()
-    }
+    let wanted = config.options.get(super::SYNCHRONOUS).is_some_and(|value| value == "on");
+    if wanted && !others.is_empty() { format!("ANY 1 ({})", others.join(", ")) } else { String::new() }
 }
 
 /// A value as the configuration file's grammar takes it.
@@ -112,9 +102,6 @@ pub(super) fn identities() -> String {
 
 /// The password file of a standby's connections to the primary.
 pub(super) fn passfile(password: &str) -> String {
-    let escaped = password
-        .trim_end_matches(['\r', '\n'])
-        .replace('\\', "\\\\")
-        .replace(':', "\\:");
+    let escaped = password.trim_end_matches(['\r', '\n']).replace('\\', "\\\\").replace(':', "\\:");
     format!("*:*:*:{REPLICATOR}:{escaped}\n")
 }

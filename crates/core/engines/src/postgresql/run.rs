@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::layout::{self, CONFIG, HBA, IDENT, PASSFILE, RENDERED, REPLICATOR, SOCKET_DIR};
+use super::layout::{self, CONFIG, HBA, IDENT, LOCK, PASSFILE, RENDERED, REPLICATOR, SOCKET_DIR};
 use super::state::State;
 use super::{cluster, remote, render};
 use crate::machine::Signal;
@@ -69,8 +69,12 @@ enum Up {
 async fn await_up(hands: &Hands, config: &MemberConfig) -> Result<Up, String> {
     let mut said = String::new();
     for look in 1u32.. {
-        let Err(reason) = hands.query("SELECT 1").await else {
-            return Ok(Up::Answers);
+        let reason = match not_yet(hands).await? {
+            Some(reason) => reason,
+            None => match hands.query("SELECT 1").await {
+                Ok(_) => return Ok(Up::Answers),
+                Err(reason) => reason,
+            },
         };
         if hands.exited(LOOK_AGAIN_AFTER).await? {
             return Ok(Up::Ended);
@@ -82,13 +86,21 @@ async fn await_up(hands: &Hands, config: &MemberConfig) -> Result<Up, String> {
         if look.is_multiple_of(LOOKS_PER_QUESTION) && !config.is_primary() {
             let slot = remote::view(hands, config).await.ok().and_then(|view| view.slot);
             if slot.is_some_and(|slot| slot.lost) {
-                return Ok(Up::CannotFollow(
-                    "the primary no longer has the log that this standby needs".into(),
-                ));
+                return Ok(Up::CannotFollow("the primary no longer has the log that this standby needs".into()));
             }
         }
     }
     Ok(Up::Ended)
+}
+
+/// Why the server takes no connections yet, by its own lock file: asking it would only fill its log with refusals.
+async fn not_yet(hands: &Hands) -> Result<Option<String>, String> {
+    let lock = hands.read(LOCK).await?.unwrap_or_default();
+    Ok(match lock.lines().nth(7).map(str::trim) {
+        Some("starting") => Some("it recovers".into()),
+        Some("standby") => Some("it replays the primary's log up to a consistent point".into()),
+        _ => None,
+    })
 }
 
 /// The server ended while starting, and not for the first time. A standby's cluster is only a copy: if the server once
@@ -101,16 +113,11 @@ async fn reseed_broken(hands: &Hands, config: &MemberConfig, state: &State) -> R
     if config.is_primary() || !cluster::configuration_is_readable(hands, config).await? {
         return Err(ended.into());
     }
-    let theirs = remote::view(hands, config)
-        .await
-        .map_err(|reason| format!("{ended} (primary: {reason})"))?
-        .system;
+    let theirs = remote::view(hands, config).await.map_err(|reason| format!("{ended} (primary: {reason})"))?.system;
     if theirs != *system {
         return Err(foreign(&theirs, system));
     }
-    hands
-        .report("PostgreSQL does not start on this standby's data: copying the database anew")
-        .await;
+    hands.report("PostgreSQL does not start on this standby's data: copying the database anew").await;
     cluster::seed(hands, config).await
 }
 
@@ -134,28 +141,21 @@ async fn prepare(hands: &Hands, config: &MemberConfig) -> Result<(), String> {
     hands.make_dir(RENDERED, 0o700).await?;
     hands.make_dir(SOCKET_DIR, 0o755).await?;
     if !config.is_primary() {
-        hands
-            .write(PASSFILE, render::passfile(&replicator_password(hands).await?), 0o600)
-            .await?;
+        hands.write(PASSFILE, render::passfile(&replicator_password(hands).await?), 0o600).await?;
     }
     Ok(())
 }
 
 async fn replicator_password(hands: &Hands) -> Result<String, String> {
     let path = MemberConfig::secret_path(REPLICATOR);
-    let password = hands
-        .read(&path)
-        .await?
-        .ok_or_else(|| format!("the secret {path} is missing"))?;
+    let password = hands.read(&path).await?.ok_or_else(|| format!("the secret {path} is missing"))?;
     Ok(password.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Renders the configuration. Needs a complete cluster.
 async fn configure(hands: &Hands, config: &MemberConfig) -> Result<(), String> {
-    let floors = cluster::floors(hands, config).await?;
-    hands
-        .write(CONFIG, render::configuration(config, &floors)?, 0o600)
-        .await?;
+    let floors = cluster::floors(hands, config).await;
+    hands.write(CONFIG, render::configuration(config, &floors)?, 0o600).await?;
     hands.write(HBA, render::access(), 0o600).await?;
     hands.write(IDENT, render::identities(), 0o600).await
 }
@@ -168,10 +168,7 @@ async fn provide_for_standbys(hands: &Hands, config: &MemberConfig) -> Result<()
          IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{REPLICATOR}') THEN CREATE ROLE {REPLICATOR}; END IF; \
          ALTER ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{password}'; END $openmanage$"
     );
-    hands
-        .query(role)
-        .await
-        .map_err(|reason| format!("cannot make the role {REPLICATOR}: {reason}"))?;
+    hands.query(role).await.map_err(|reason| format!("cannot make the role {REPLICATOR}: {reason}"))?;
     let wanted: Vec<_> = config
         .peers
         .iter()
@@ -186,10 +183,7 @@ async fn provide_for_standbys(hands: &Hands, config: &MemberConfig) -> Result<()
          SELECT pg_create_physical_replication_slot(name, true) FROM unnest({wanted}) AS name \
          WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = name)"
     );
-    hands
-        .query(slots)
-        .await
-        .map_err(|reason| format!("cannot make the replication slots: {reason}"))?;
+    hands.query(slots).await.map_err(|reason| format!("cannot make the replication slots: {reason}"))?;
     Ok(())
 }
 
@@ -205,24 +199,15 @@ pub(super) async fn reload(hands: Hands, config: MemberConfig) -> Result<bool, S
             if config.is_primary() {
                 provide_for_standbys(&hands, &config).await?;
             }
-            let pending = hands
-                .query("SELECT name FROM pg_settings WHERE pending_restart")
-                .await?;
+            let pending = hands.query("SELECT name FROM pg_settings WHERE pending_restart").await?;
             return Ok(!pending.is_empty());
         }
         hands.pause(LOOK_AGAIN_AFTER).await;
     }
-    let refused = hands
-        .query("SELECT name, error FROM pg_file_settings WHERE error IS NOT NULL")
-        .await?;
-    let refused: Vec<_> = refused
-        .into_iter()
-        .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(": "))
-        .collect();
-    Err(format!(
-        "PostgreSQL did not take up its configuration: {}",
-        refused.join("; ")
-    ))
+    let refused = hands.query("SELECT name, error FROM pg_file_settings WHERE error IS NOT NULL").await?;
+    let refused: Vec<_> =
+        refused.into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(": ")).collect();
+    Err(format!("PostgreSQL did not take up its configuration: {}", refused.join("; ")))
 }
 
 /// Ends the server: gracefully, then at the price of a recovery at the next start.
@@ -233,8 +218,5 @@ pub(super) async fn stop(hands: Hands) -> Result<(), String> {
             return Ok(());
         }
     }
-    Err(format!(
-        "PostgreSQL did not end within {} s, not even by SIGKILL: its storage may hang",
-        STOP_WITHIN.as_secs()
-    ))
+    Err(format!("PostgreSQL did not end within {} s, not even by SIGKILL: its storage may hang", STOP_WITHIN.as_secs()))
 }

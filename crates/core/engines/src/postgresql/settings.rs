@@ -25,13 +25,7 @@ const OWNED: &[(&[&str], &str)] = &[
         "the member's address is its identity",
     ),
     (
-        &[
-            "data_directory",
-            "hba_file",
-            "ident_file",
-            "external_pid_file",
-            "cluster_name",
-        ],
+        &["data_directory", "hba_file", "ident_file", "external_pid_file", "cluster_name"],
         "the platform lays out the member's volume",
     ),
     (
@@ -75,14 +69,8 @@ const OWNED: &[(&[&str], &str)] = &[
         ],
         "the platform sets up replication",
     ),
-    (
-        &["synchronous_standby_names"],
-        "the platform knows the standbys; use the option synchronous",
-    ),
-    (
-        &["max_slot_wal_keep_size"],
-        "it keeps a dead standby from filling the volume",
-    ),
+    (&["synchronous_standby_names"], "the platform knows the standbys; use the option synchronous"),
+    (&["max_slot_wal_keep_size"], "it keeps a dead standby from filling the volume"),
     (
         &[
             "fsync",
@@ -94,14 +82,8 @@ const OWNED: &[(&[&str], &str)] = &[
         ],
         "acknowledged data must survive a crash",
     ),
-    (
-        &["log_destination", "logging_collector", "event_source"],
-        "the platform collects the server's log",
-    ),
-    (
-        &["restart_after_crash", "exit_on_error"],
-        "the platform decides what follows a crash",
-    ),
+    (&["log_destination", "logging_collector", "event_source"], "the platform collects the server's log"),
+    (&["restart_after_crash", "exit_on_error"], "the platform decides what follows a crash"),
 ];
 
 /// One setting's row.
@@ -127,11 +109,7 @@ pub(super) fn find(name: &str) -> Option<Setting> {
         let own = column();
         own.eq_ignore_ascii_case(name).then(|| Setting {
             name: own,
-            change: if column() == "restart" {
-                ChangeClass::Restart
-            } else {
-                ChangeClass::Reload
-            },
+            change: if column() == "restart" { ChangeClass::Restart } else { ChangeClass::Reload },
             kind: column(),
             unit: column(),
             least: column(),
@@ -153,9 +131,8 @@ pub(super) fn problem(name: &str, value: &str) -> Option<FieldError> {
     if value.contains(|c: char| c.is_control()) {
         return refuse("contains a control character".into(), "one line of text");
     }
-    if let Some((_, reason)) = OWNED
-        .iter()
-        .find(|(names, _)| names.iter().any(|owned| owned.eq_ignore_ascii_case(name)))
+    if let Some((_, reason)) =
+        OWNED.iter().find(|(names, _)| names.iter().any(|owned| owned.eq_ignore_ascii_case(name)))
     {
         return refuse(format!("is decided by the platform: {reason}"), "leave it out");
     }
@@ -163,10 +140,7 @@ pub(super) fn problem(name: &str, value: &str) -> Option<FieldError> {
         return None;
     }
     let Some(setting) = find(name) else {
-        return refuse(
-            "is not a setting of PostgreSQL 15".into(),
-            "a setting of the server's manual, chapter 20",
-        );
+        return refuse("is not a setting of PostgreSQL 15".into(), "a setting of the server's manual, chapter 20");
     };
     if setting.name != name {
         return refuse("is not spelt as the server does".into(), setting.name);
@@ -174,9 +148,7 @@ pub(super) fn problem(name: &str, value: &str) -> Option<FieldError> {
     if setting.name == "wal_level" && !["replica", "logical"].contains(&value) {
         return refuse(format!("{value:?} leaves standbys behind"), "replica, logical");
     }
-    setting
-        .refusal(value)
-        .and_then(|accepted| refuse(format!("{value:?} is not a value of it"), &accepted))
+    setting.refusal(value).and_then(|accepted| refuse(format!("{value:?} is not a value of it"), &accepted))
 }
 
 /// True for `extension.setting`.
@@ -185,8 +157,7 @@ fn is_extension_setting(name: &str) -> bool {
         text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
-    name.split_once('.')
-        .is_some_and(|(extension, setting)| word(extension) && word(setting))
+    name.split_once('.').is_some_and(|(extension, setting)| word(extension) && word(setting))
 }
 
 impl Setting {
@@ -221,14 +192,7 @@ impl Setting {
             "" => return format!("{} to {}", self.least, self.greatest),
             unit => unit,
         };
-        let words = if units::is_time(unit) {
-            "us, ms, s, min, h, d"
-        } else {
-            "B, kB, MB, GB, TB"
-        };
-        format!(
-            "{} to {} in units of {unit}, or with one of the units {words}",
-            self.least, self.greatest
-        )
+        let words = if units::is_time(unit) { "us, ms, s, min, h, d" } else { "B, kB, MB, GB, TB" };
+        format!("{} to {} in units of {unit}, or with one of the units {words}", self.least, self.greatest)
     }
 }

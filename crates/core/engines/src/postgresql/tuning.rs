@@ -18,10 +18,7 @@ pub(super) fn computed(resources: &Resources, volumes: &VolumeSizes) -> BTreeMap
         ("shared_buffers", megabytes((memory / 4).max(16))),
         ("effective_cache_size", megabytes(memory * 3 / 4)),
         // A quarter of the memory if every connection sorts at once.
-        (
-            "work_mem",
-            format!("{}kB", (memory * 1024 / 4 / connections).clamp(512, 65_536)),
-        ),
+        ("work_mem", format!("{}kB", (memory * 1024 / 4 / connections).clamp(512, 65_536))),
         ("maintenance_work_mem", megabytes((memory / 16).clamp(16, 1024))),
         ("max_connections", connections.to_string()),
         ("superuser_reserved_connections", "3".into()),
@@ -57,10 +54,7 @@ pub(super) fn computed(resources: &Resources, volumes: &VolumeSizes) -> BTreeMap
         ("TimeZone", "UTC".into()),
         ("lc_messages", "C".into()),
     ];
-    settings
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Computed settings with the user's in their place.
@@ -91,9 +85,5 @@ fn wal_sizes(volumes: &VolumeSizes) -> WalSizes {
     let max = (volume * share / 100).clamp(48, 16 * 1024);
     let min = (max / 4).clamp(32, 1024);
     let kept_for_slots = (volume * share / 100).max(48);
-    WalSizes {
-        max,
-        min,
-        kept_for_slots,
-    }
+    WalSizes { max, min, kept_for_slots }
 }

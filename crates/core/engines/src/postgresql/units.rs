@@ -9,14 +9,7 @@ const SIZES: [(&str, f64); 6] = [
     ("GB", 1_073_741_824.0),
     ("TB", 1_099_511_627_776.0),
 ];
-const TIMES: [(&str, f64); 6] = [
-    ("us", 1.0),
-    ("ms", 1e3),
-    ("s", 1e6),
-    ("min", 6e7),
-    ("h", 3.6e9),
-    ("d", 8.64e10),
-];
+const TIMES: [(&str, f64); 6] = [("us", 1.0), ("ms", 1e3), ("s", 1e6), ("min", 6e7), ("h", 3.6e9), ("d", 8.64e10)];
 
 /// True if `unit` counts time.
 pub(super) fn is_time(unit: &str) -> bool {
@@ -26,9 +19,7 @@ pub(super) fn is_time(unit: &str) -> bool {
 /// `text` as a number of `base` units; `None` if it is no number or has a unit of the wrong kind.
 pub(super) fn parse(text: &str, base: &str) -> Option<f64> {
     let text = text.trim();
-    let split = text
-        .rfind(|c: char| c.is_ascii_digit() || c == '.')
-        .map_or(0, |at| at + 1);
+    let split = text.rfind(|c: char| c.is_ascii_digit() || c == '.').map_or(0, |at| at + 1);
     let (number, unit) = (&text[..split], text[split..].trim());
     let number: f64 = number.parse().ok()?;
     if unit.is_empty() {

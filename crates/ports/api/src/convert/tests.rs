@@ -31,6 +31,7 @@ fn operation(steps: Vec<StepRecord<Step>>, rollback: Vec<StepRecord<Step>>) -> S
 #[test]
 fn times_are_rfc_3339() {
     assert_eq!(rfc3339(Timestamp::from_millis(1_700_000_000_123)), "2023-11-14T22:13:20.123Z");
+    assert_eq!(rfc3339(Timestamp::from_millis(1_700_000_000_100)), "2023-11-14T22:13:20.100Z");
     assert!(rfc3339(Timestamp::from_millis(u64::MAX)).starts_with("9999-"));
 }
 

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "descriptions: the macro reads them, nobody calls them")]
 
 use crate::{
-    ChangeQuery, ConfigureService, Connection, CreateService, DeleteQuery, GrowService, LogQuery, Member, Operation, Page,
-    PageQuery, Password, Plan, RestartService, Service,
+    ChangeQuery, ConfigureService, Connection, CreateService, DeleteQuery, GrowService, LogQuery, Member, Operation,
+    Page, PageQuery, Password, Plan, RestartService, Service,
 };
 
 /// Services, in the order of their names.

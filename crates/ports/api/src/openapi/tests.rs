@@ -15,7 +15,10 @@ fn the_committed_document_is_this_one() {
         std::fs::write(&committed, &now).expect("the document can be written");
     }
     let then = std::fs::read_to_string(&committed).unwrap_or_default();
-    assert!(then == now, "docs/openapi.json differs from the code: run the tests of om-api with {REGENERATE}=1, and commit");
+    assert!(
+        then == now,
+        "docs/openapi.json differs from the code: run the tests of om-api with {REGENERATE}=1, and commit"
+    );
 }
 
 #[test]
@@ -27,7 +30,10 @@ fn every_call_has_an_answer_a_problem_and_a_token() {
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, call) in item.as_object().expect("methods") {
             calls += 1;
-            assert!(call["responses"].as_object().expect("responses").keys().any(|k| k.starts_with('2')), "{method} {path}");
+            assert!(
+                call["responses"].as_object().expect("responses").keys().any(|k| k.starts_with('2')),
+                "{method} {path}"
+            );
             assert!(call["responses"]["default"]["content"][PROBLEM_JSON].is_object(), "{method} {path}");
             assert!(call["summary"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path} has no summary");
             assert_eq!(call["security"].is_array(), OPEN_PATHS.contains(&path.as_str()), "{method} {path}");

@@ -31,7 +31,7 @@ pub async fn suite(volumes: &dyn VolumeProvider, in_use: &Use<'_>) {
     listed.sort();
     assert_eq!(listed, [data.clone(), journal.clone()], "both are listed, once");
     volumes.delete(&journal).await.expect("a volume is deleted");
-    assert_eq!(volumes.list().await.unwrap(), [data.clone()]);
+    assert_eq!(volumes.list().await.unwrap(), std::slice::from_ref(&data));
 
     let attachment = volumes.attach(&data, epoch).await.expect("it is attached");
     assert_eq!(volumes.attach(&data, epoch).await.expect("attaching again is done"), attachment);

@@ -35,11 +35,16 @@ struct State {
     containers: BTreeMap<u32, Vec<Mount>>,
     /// Files by device number and path below the file system's root.
     files: BTreeMap<((u32, u32), PathBuf), Vec<u8>>,
-    /// How often a file system was made on an image.
+    /// Images with a file system on them, and how often there was leave to make one.
     formatted: BTreeMap<PathBuf, u32>,
     /// Which image each loop device was bound to.
     images: BTreeMap<(u32, u32), PathBuf>,
     grown: u32,
+}
+
+/// True for file systems on a disk.
+fn lasting(device: (u32, u32)) -> bool {
+    device == ROOT_DEVICE || device.0 == LOOP_MAJOR
 }
 
 #[derive(Clone)]
@@ -49,7 +54,7 @@ struct Mounted {
 }
 
 /// Gives way once.
-async fn give_way() {
+pub(crate) async fn give_way() {
     let mut gave = false;
     futures::future::poll_fn(|context| {
         if std::mem::replace(&mut gave, true) {
@@ -74,7 +79,8 @@ impl FakeHost {
     /// A container starts with a recursive bind of `folder`: its namespace now holds those mounts. Returns its process.
     pub fn start_container(&self, folder: &Path) -> u32 {
         let mut state = self.state();
-        let held = state.mounts.iter().filter(|m| m.mount.target.starts_with(folder)).map(|m| m.mount.clone()).collect();
+        let held =
+            state.mounts.iter().filter(|m| m.mount.target.starts_with(folder)).map(|m| m.mount.clone()).collect();
         let pid = state.containers.keys().last().map_or(1000, |last| last + 1);
         state.containers.insert(pid, held);
         pid
@@ -91,11 +97,11 @@ impl FakeHost {
         state.boots += 1;
         state.mounts.clear();
         state.containers.clear();
-        state.files.retain(|(device, _), _| *device == ROOT_DEVICE);
+        state.files.retain(|(device, _), _| lasting(*device));
     }
 
-    /// How often a file system was made on `image`.
-    pub fn times_formatted(&self, image: &Path) -> u32 {
+    /// How often `image` was mounted with leave to make a file system on it.
+    pub fn times_format_allowed(&self, image: &Path) -> u32 {
         self.state().formatted.get(image).copied().unwrap_or_default()
     }
 
@@ -135,19 +141,23 @@ impl State {
         match source {
             Source::Directory(_) | Source::ReadOnlyFile(_) => return Ok((ROOT_DEVICE, "ext4")),
             Source::Image { path, format } => {
-                let mut devices = self.images.iter().filter(|(_, image)| *image == path);
-                if devices.any(|(device, _)| self.in_use(*device)) {
+                let known = self.images.iter().find(|(_, image)| *image == path).map(|(device, _)| *device);
+                if known.is_some_and(|device| self.in_use(device)) {
                     return Err(PortError::new(ErrorKind::Refused, "mount", path.display(), "it is in use"));
                 }
                 if *format {
-                    self.formatted.entry(path.clone()).or_insert(1);
+                    *self.formatted.entry(path.clone()).or_default() += 1;
                 }
                 if !self.formatted.contains_key(path) {
                     return Err(PortError::new(ErrorKind::Refused, "mount", path.display(), "no file system on it"));
                 }
-                self.next_minor += 1;
-                self.images.insert((LOOP_MAJOR, self.next_minor), path.clone());
-                return Ok(((LOOP_MAJOR, self.next_minor), "ext4"));
+                // An image keeps its number, by which its files are kept.
+                let device = known.unwrap_or_else(|| {
+                    self.next_minor += 1;
+                    (LOOP_MAJOR, self.next_minor)
+                });
+                self.images.insert(device, path.clone());
+                return Ok((device, "ext4"));
             }
             Source::Memory { .. } => {}
         }
@@ -169,11 +179,16 @@ impl State {
     fn unmount(&mut self, target: &Path) -> Result<()> {
         let under = self.mounts.iter().any(|m| m.mount.target != target && m.mount.target.starts_with(target));
         if under {
-            return Err(PortError::new(ErrorKind::Refused, "unmount", target.display(), "something is mounted below it"));
+            return Err(PortError::new(
+                ErrorKind::Refused,
+                "unmount",
+                target.display(),
+                "something is mounted below it",
+            ));
         }
         if let Some(at) = self.mounts.iter().rposition(|m| m.mount.target == target) {
             let device = self.mounts.remove(at).mount.device;
-            if !self.in_use(device) && device != ROOT_DEVICE {
+            if !self.in_use(device) && !lasting(device) {
                 self.files.retain(|(held, _), _| *held != device);
             }
         }

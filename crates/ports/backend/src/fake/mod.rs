@@ -5,6 +5,7 @@
 //! that runs answers for itself, as in the real one.
 
 pub mod agent;
+pub mod control_plane;
 pub mod crypto;
 pub mod host;
 pub mod names;
@@ -13,7 +14,9 @@ pub mod volumes;
 pub mod world;
 
 pub use agent::FakeAgent;
+pub use control_plane::FakeControlPlane;
 pub use crypto::{FakeAuthority, FakeSeal};
+pub use host::FakeHost;
 pub use names::FakeNames;
 pub use orchestrator::FakeOrchestrator;
 pub use volumes::FakeVolumes;

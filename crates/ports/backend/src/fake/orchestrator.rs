@@ -28,9 +28,8 @@ impl FakeOrchestrator {
         let control = self.world.control().ok_or_else(unreachable)?;
         let (node, life) = self.world.node().clone();
         for volume in spec.volumes.values() {
-            let name: MountName = volume
-                .parse()
-                .map_err(|error| PortError::new(ErrorKind::Invalid, "mount", volume, error))?;
+            let name: MountName =
+                volume.parse().map_err(|error| PortError::new(ErrorKind::Invalid, "mount", volume, error))?;
             let grant = control.claim(&name, &node, &life, &[]).await?;
             for volume in &grant.volumes {
                 if self.world.lock().written.insert(volume.id.clone(), volume.size).is_none() {
@@ -54,8 +53,13 @@ impl Orchestrator for FakeOrchestrator {
     }
 
     async fn image(&self, candidates: &[String]) -> Result<String> {
-        let none = || PortError::new(ErrorKind::NotFound, "find image", "", "no candidates");
-        candidates.first().cloned().ok_or_else(none)
+        // Every image can be had, except from a host under the domain that is reserved for not being there.
+        let found =
+            candidates.iter().find(|image| !image.split('/').next().is_some_and(|host| host.ends_with(".invalid")));
+        found.cloned().ok_or_else(|| {
+            PortError::new(ErrorKind::NotFound, "find image", candidates.join(" or "), "there is none")
+                .advise("openmanage image build ENGINE")
+        })
     }
 
     async fn create(&self, spec: &DeploymentSpec) -> Result<()> {
@@ -63,6 +67,7 @@ impl Orchestrator for FakeOrchestrator {
         let same = world.deployments.get(&spec.name).is_some_and(|(there, _)| there == spec);
         if !same {
             world.deployments.insert(spec.name.clone(), (spec.clone(), DeploymentState::Created));
+            *world.containers.entry(spec.name.clone()).or_default() += 1;
         }
         Ok(())
     }
@@ -104,7 +109,7 @@ impl Orchestrator for FakeOrchestrator {
             service: spec.service.clone(),
             member: spec.member.clone(),
             state: *state,
-            container: Some(format!("container-of-{}", spec.name)),
+            container: world.containers.get(&spec.name).map(|made| format!("container-{made}-of-{}", spec.name)),
             error: None,
         };
         Ok(ours.map(view).collect())

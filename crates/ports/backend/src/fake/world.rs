@@ -21,6 +21,8 @@ pub struct World {
 pub struct Inner {
     /// Deployments by name.
     pub deployments: BTreeMap<String, (DeploymentSpec, DeploymentState)>,
+    /// How many containers were made under each deployment's name.
+    pub containers: BTreeMap<String, u64>,
     /// Volumes and their sizes.
     pub volumes: BTreeMap<VolumeId, ByteSize>,
     /// What is mounted, and the configuration that member runs.

@@ -46,11 +46,7 @@ fn closing_ends_the_watch_after_the_last_change() {
     changes.record(&key("a/b"));
     drop(changes);
     assert!(watch.changed().now_or_never().expect("the change first").is_ok());
-    let error = watch
-        .changed()
-        .now_or_never()
-        .expect("then the end")
-        .expect_err("closed");
+    let error = watch.changed().now_or_never().expect("then the end").expect_err("closed");
     assert_eq!(error.kind, ErrorKind::Unavailable);
 }
 
@@ -61,22 +57,11 @@ fn the_waker_of_the_latest_poll_is_woken_once() {
     let changes = Changes::new();
     let mut watch = changes.watch(&key("a/"));
     let mut pending = watch.changed();
-    assert!(
-        pending
-            .poll_unpin(&mut std::task::Context::from_waker(&old))
-            .is_pending()
-    );
-    assert!(
-        pending
-            .poll_unpin(&mut std::task::Context::from_waker(&new))
-            .is_pending()
-    );
+    assert!(pending.poll_unpin(&mut std::task::Context::from_waker(&old)).is_pending());
+    assert!(pending.poll_unpin(&mut std::task::Context::from_waker(&new)).is_pending());
     changes.record(&key("a/b"));
     changes.record(&key("a/b"));
-    assert_eq!(
-        (old_count.load(Ordering::SeqCst), new_count.load(Ordering::SeqCst)),
-        (0, 1)
-    );
+    assert_eq!((old_count.load(Ordering::SeqCst), new_count.load(Ordering::SeqCst)), (0, 1));
 }
 
 fn futures_test_waker() -> (std::task::Waker, Arc<std::sync::atomic::AtomicUsize>) {

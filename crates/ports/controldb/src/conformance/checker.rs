@@ -28,11 +28,7 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "not linearizable: key {}: {}", self.key, self.reason)?;
         for op in &self.operations {
-            writeln!(
-                f,
-                "  {}..{} client {}: {:?} -> {:?}",
-                op.invoked, op.returned, op.client, op.action, op.outcome
-            )?;
+            writeln!(f, "  {}..{} client {}: {:?} -> {:?}", op.invoked, op.returned, op.client, op.action, op.outcome)?;
         }
         Ok(())
     }
@@ -60,17 +56,10 @@ pub fn check(history: &History) -> Result<(), Violation> {
 
 fn check_key(operations: &[&Operation]) -> Result<(), String> {
     let values = values_by_revision(operations)?;
-    let steps: Vec<Step> = operations
-        .iter()
-        .map(|operation| Step::new(operation, &values))
-        .collect();
+    let steps: Vec<Step> = operations.iter().map(|operation| Step::new(operation, &values)).collect();
     let mut events: Vec<(u64, Event)> = Vec::new();
     for (number, operation) in operations.iter().enumerate() {
-        let returned = if steps[number].unknown {
-            u64::MAX
-        } else {
-            operation.returned
-        };
+        let returned = if steps[number].unknown { u64::MAX } else { operation.returned };
         events.push((operation.invoked, Event::Call(number)));
         events.push((returned, Event::Return(number)));
     }
@@ -78,10 +67,7 @@ fn check_key(operations: &[&Operation]) -> Result<(), String> {
     let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
     Search::new(&events, &steps).run().map_err(|stuck| {
         let op = operations[stuck];
-        format!(
-            "no order of the operations explains client {}'s {:?} -> {:?}",
-            op.client, op.action, op.outcome
-        )
+        format!("no order of the operations explains client {}'s {:?} -> {:?}", op.client, op.action, op.outcome)
     })
 }
 
@@ -132,16 +118,8 @@ impl Step {
             (Action::Update(revision, value), _) => (value_of(revision), Some(Some(*value))),
             (Action::Delete(revision), _) => (value_of(revision), Some(None)),
         };
-        let (met, unknown) = (
-            operation.outcome != Outcome::Conflict,
-            operation.outcome == Outcome::Unknown,
-        );
-        Self {
-            expected,
-            met,
-            leaves,
-            unknown,
-        }
+        let (met, unknown) = (operation.outcome != Outcome::Conflict, operation.outcome == Outcome::Unknown);
+        Self { expected, met, leaves, unknown }
     }
 
     /// The state after this operation, if it can have met `state`. A write of unknown outcome that meets another state
@@ -246,9 +224,7 @@ impl<'a> Search<'a> {
     }
 
     fn put_back(&mut self, call: usize) {
-        let Event::Call(number) = self.events[call - 1] else {
-            unreachable!("only calls are lifted")
-        };
+        let Event::Call(number) = self.events[call - 1] else { unreachable!("only calls are lifted") };
         self.done[number / 64] &= !(1 << (number % 64));
         for node in [self.return_of[number], call] {
             let (before, after) = (self.previous[node], self.next[node]);

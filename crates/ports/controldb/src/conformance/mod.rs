@@ -41,12 +41,7 @@ pub async fn run_all(make: Make<'_>) {
 /// If a history is not linearizable, or so little succeeded that it proves nothing.
 pub async fn concurrent_clients(make: Make<'_>) {
     for seed in 1..=4 {
-        let workload = workload::Workload {
-            seed,
-            clients: 6,
-            operations: 40,
-            keys: 3,
-        };
+        let workload = workload::Workload { seed, clients: 6, operations: 40, keys: 3 };
         let history = workload.run(make().await).await;
         if let Err(violation) = checker::check(&history) {
             panic!("seed {seed}: {violation}");
@@ -60,10 +55,7 @@ fn key(text: &str) -> Key {
 }
 
 async fn entry(db: &dyn ControlDb, key: &Key) -> Entry {
-    db.get(key)
-        .await
-        .expect("get answers")
-        .unwrap_or_else(|| panic!("{key} is there"))
+    db.get(key).await.expect("get answers").unwrap_or_else(|| panic!("{key} is there"))
 }
 
 #[track_caller]

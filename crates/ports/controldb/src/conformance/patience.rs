@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     let (late, is_late) = oneshot::channel::<()>();
     let (done, is_done) = mpsc::channel::<()>();
-    // A thread, because the suite may not assume a timer of any runtime. It ends with the future.
+    // It ends with the future.
+    #[allow(clippy::disallowed_methods, reason = "a test suite that may assume no runtime has no other timer")]
     std::thread::spawn(move || {
         if is_done.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
             let _nobody_waits = late.send(());

@@ -15,17 +15,12 @@ async fn the_in_memory_store_conforms() {
     run_all(&|| Box::pin(async { Arc::new(MemoryDb::new()) as Arc<dyn ControlDb> })).await;
 }
 
+#[allow(clippy::disallowed_methods, reason = "real threads are what is tested")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_in_memory_store_is_linearizable_over_threads() {
     for seed in 1..=10 {
         let db: Arc<dyn ControlDb> = Arc::new(MemoryDb::new());
-        let clients = Workload {
-            seed,
-            clients: 8,
-            operations: 60,
-            keys: 2,
-        }
-        .clients(&db);
+        let clients = Workload { seed, clients: 8, operations: 60, keys: 2 }.clients(&db);
         let tasks: Vec<_> = clients.into_iter().map(tokio::spawn).collect();
         let mut history = history::History::default();
         for task in tasks {
@@ -59,12 +54,7 @@ struct Broken {
 
 impl Broken {
     fn new(defect: Defect) -> Self {
-        Self {
-            defect,
-            inner: MemoryDb::new(),
-            calls: AtomicU64::new(0),
-            former: Mutex::default(),
-        }
+        Self { defect, inner: MemoryDb::new(), calls: AtomicU64::new(0), former: Mutex::default() }
     }
 
     fn every(&self, count: u64) -> bool {
@@ -132,12 +122,7 @@ impl ControlDb for Broken {
 async fn verdicts(defect: Defect) -> usize {
     let mut found_out = 0;
     for seed in 1..=10 {
-        let workload = Workload {
-            seed,
-            clients: 6,
-            operations: 40,
-            keys: 2,
-        };
+        let workload = Workload { seed, clients: 6, operations: 40, keys: 2 };
         let history = workload.run(Arc::new(Broken::new(defect))).await;
         found_out += usize::from(checker::check(&history).is_err());
     }

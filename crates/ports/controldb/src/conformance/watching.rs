@@ -45,12 +45,7 @@ async fn a_change_while_waiting(db: &dyn ControlDb) {
         breathe().await;
         db.create(&key("w/a"), b"").await.expect("created");
     };
-    join3(
-        woken("one watch", &mut *here),
-        woken("another watch", &mut *there),
-        writer,
-    )
-    .await;
+    join3(woken("one watch", &mut *here), woken("another watch", &mut *there), writer).await;
 }
 
 /// A wait that is polled and dropped, as in a `select`, takes neither the change nor the waker with it.
@@ -72,10 +67,7 @@ async fn the_last_change_is_never_missed(db: &dyn ControlDb) {
     let mut revision = db.create(&key, &0_u32.to_be_bytes()).await.expect("created");
     let writer = async {
         for number in 1..=WRITES {
-            revision = db
-                .update(&key, &revision, &number.to_be_bytes())
-                .await
-                .expect("the only writer");
+            revision = db.update(&key, &revision, &number.to_be_bytes()).await.expect("the only writer");
             for _ in 0..number % 4 {
                 breathe().await;
             }

@@ -47,9 +47,7 @@ impl Workload {
 
     /// Runs all clients in this task.
     pub async fn run(&self, db: Arc<dyn ControlDb>) -> History {
-        History {
-            operations: join_all(self.clients(&db)).await.concat(),
-        }
+        History { operations: join_all(self.clients(&db)).await.concat() }
     }
 }
 
@@ -67,21 +65,10 @@ struct Client {
 
 impl Client {
     fn new(workload: &Workload, number: usize, db: Arc<dyn ControlDb>, recorder: Arc<Recorder>) -> Self {
-        let keys = (0..workload.keys)
-            .map(|key| Key::new(format!("{FOLDER}{key}")).expect("a good key"))
-            .collect();
+        let keys = (0..workload.keys).map(|key| Key::new(format!("{FOLDER}{key}")).expect("a good key")).collect();
         let random = Random::new(workload.seed.wrapping_mul(1 << 20).wrapping_add(number as u64));
         let revisions = vec![None; workload.keys];
-        Self {
-            number,
-            db,
-            recorder,
-            random,
-            keys,
-            revisions,
-            writes: 0,
-            seen: Vec::new(),
-        }
+        Self { number, db, recorder, random, keys, revisions, writes: 0, seen: Vec::new() }
     }
 
     async fn one_call(&mut self) {
@@ -128,24 +115,21 @@ impl Client {
         let (key, value) = (self.keys[which].clone(), self.new_value());
         let (db, invoked) = (self.db.clone(), self.begin().await);
         let result = db.create(&key, &value.to_be_bytes()).await;
-        self.wrote(which, Action::Create(value), result.map(Some), invoked)
-            .await;
+        self.wrote(which, Action::Create(value), result.map(Some), invoked).await;
     }
 
     async fn update(&mut self, which: usize, expected: Revision) {
         let (key, value) = (self.keys[which].clone(), self.new_value());
         let (db, invoked) = (self.db.clone(), self.begin().await);
         let result = db.update(&key, &expected, &value.to_be_bytes()).await;
-        self.wrote(which, Action::Update(expected, value), result.map(Some), invoked)
-            .await;
+        self.wrote(which, Action::Update(expected, value), result.map(Some), invoked).await;
     }
 
     async fn delete(&mut self, which: usize, expected: Revision) {
         let key = self.keys[which].clone();
         let (db, invoked) = (self.db.clone(), self.begin().await);
         let result = db.delete(&key, &expected).await;
-        self.wrote(which, Action::Delete(expected), result.map(|()| None), invoked)
-            .await;
+        self.wrote(which, Action::Delete(expected), result.map(|()| None), invoked).await;
     }
 
     fn read(&mut self, which: usize, found: Option<&Entry>, invoked: u64, returned: u64) {
@@ -185,14 +169,7 @@ impl Client {
 
     fn record(&mut self, which: usize, action: Action, outcome: Outcome, invoked: u64, returned: u64) {
         let key = self.keys[which].clone();
-        self.seen.push(Operation {
-            client: self.number,
-            key,
-            action,
-            outcome,
-            invoked,
-            returned,
-        });
+        self.seen.push(Operation { client: self.number, key, action, outcome, invoked, returned });
     }
 
     /// Never 0, and never the same twice in a workload.
@@ -220,9 +197,5 @@ impl Client {
 }
 
 fn expect_unavailable(error: &Error) {
-    assert_eq!(
-        error.kind,
-        ErrorKind::Unavailable,
-        "only a lost backend may fail a good call: {error}"
-    );
+    assert_eq!(error.kind, ErrorKind::Unavailable, "only a lost backend may fail a good call: {error}");
 }

@@ -9,14 +9,7 @@ fn revision(number: u64) -> Revision {
 /// Values and revisions carry the same number here.
 fn op(client: usize, during: std::ops::Range<u64>, action: Action, outcome: Outcome) -> Operation {
     let key = Key::new("k").expect("good");
-    Operation {
-        client,
-        key,
-        action,
-        outcome,
-        invoked: during.start,
-        returned: during.end,
-    }
+    Operation { client, key, action, outcome, invoked: during.start, returned: during.end }
 }
 
 fn create(value: u64) -> Action {
@@ -41,9 +34,7 @@ fn found(value: u64) -> Outcome {
 
 #[track_caller]
 fn accepted(operations: &[Operation]) {
-    let history = History {
-        operations: operations.to_vec(),
-    };
+    let history = History { operations: operations.to_vec() };
     if let Err(violation) = check(&history) {
         panic!("{violation}");
     }
@@ -51,9 +42,7 @@ fn accepted(operations: &[Operation]) {
 
 #[track_caller]
 fn rejected(operations: &[Operation], because: &str) {
-    let history = History {
-        operations: operations.to_vec(),
-    };
+    let history = History { operations: operations.to_vec() };
     let violation = check(&history).expect_err("the history is wrong").to_string();
     assert!(violation.contains(because), "{violation}");
 }
@@ -92,17 +81,10 @@ fn overlapping_operations_may_take_either_order() {
 #[test]
 fn a_stale_read_is_rejected() {
     rejected(
-        &[
-            op(0, 0..1, create(1), wrote(1)),
-            op(0, 2..3, update(1, 2), wrote(2)),
-            op(1, 4..5, Action::Read, found(1)),
-        ],
+        &[op(0, 0..1, create(1), wrote(1)), op(0, 2..3, update(1, 2), wrote(2)), op(1, 4..5, Action::Read, found(1))],
         "explains client 1's Read",
     );
-    rejected(
-        &[op(0, 0..1, create(1), wrote(1)), op(1, 2..3, Action::Read, Absent)],
-        "no order",
-    );
+    rejected(&[op(0, 0..1, create(1), wrote(1)), op(1, 2..3, Action::Read, Absent)], "no order");
 }
 
 #[test]
@@ -110,10 +92,7 @@ fn two_reads_that_go_back_in_time_are_rejected() {
     // Either may be right by itself, as both overlap the update; not one after the other.
     let base = [op(0, 0..1, create(1), wrote(1)), op(0, 2..20, update(1, 2), wrote(2))];
     let reads = |first, second| {
-        let reads = [
-            op(1, 3..4, Action::Read, found(first)),
-            op(2, 5..6, Action::Read, found(second)),
-        ];
+        let reads = [op(1, 3..4, Action::Read, found(first)), op(2, 5..6, Action::Read, found(second))];
         [base.to_vec(), reads.to_vec()].concat()
     };
     accepted(&reads(1, 2));
@@ -143,21 +122,14 @@ fn a_double_create_is_rejected() {
 #[test]
 fn a_false_conflict_is_rejected() {
     rejected(&[op(0, 0..1, create(1), Conflict)], "no order");
-    rejected(
-        &[op(0, 0..1, create(1), wrote(1)), op(0, 2..3, update(1, 2), Conflict)],
-        "no order",
-    );
+    rejected(&[op(0, 0..1, create(1), wrote(1)), op(0, 2..3, update(1, 2), Conflict)], "no order");
 }
 
 #[test]
 fn a_revision_that_comes_back_is_rejected() {
     let again = Outcome::Written(revision(1));
     rejected(
-        &[
-            op(0, 0..1, create(1), wrote(1)),
-            op(0, 2..3, delete(1), Deleted),
-            op(0, 4..5, create(2), again),
-        ],
+        &[op(0, 0..1, create(1), wrote(1)), op(0, 2..3, delete(1), Deleted), op(0, 4..5, create(2), again)],
         "contradicts",
     );
 }
@@ -167,35 +139,19 @@ fn an_unknown_write_may_have_happened_later_or_never() {
     let base = [op(0, 0..1, create(1), wrote(1)), op(0, 2..3, update(1, 2), Unknown)];
     let then = |reads: &[Operation]| [base.to_vec(), reads.to_vec()].concat();
     accepted(&then(&[]));
-    accepted(&then(&[
-        op(1, 4..5, Action::Read, found(1)),
-        op(1, 6..7, Action::Read, found(1)),
-    ]));
-    accepted(&then(&[
-        op(1, 4..5, Action::Read, found(1)),
-        op(1, 6..7, Action::Read, found(2)),
-    ]));
-    rejected(
-        &then(&[op(1, 4..5, Action::Read, found(2)), op(1, 6..7, Action::Read, found(1))]),
-        "no order",
-    );
+    accepted(&then(&[op(1, 4..5, Action::Read, found(1)), op(1, 6..7, Action::Read, found(1))]));
+    accepted(&then(&[op(1, 4..5, Action::Read, found(1)), op(1, 6..7, Action::Read, found(2))]));
+    rejected(&then(&[op(1, 4..5, Action::Read, found(2)), op(1, 6..7, Action::Read, found(1))]), "no order");
     // Not before it was asked for.
     rejected(
-        &[
-            op(0, 0..1, create(1), wrote(1)),
-            op(1, 2..3, Action::Read, found(2)),
-            op(0, 4..5, update(1, 2), Unknown),
-        ],
+        &[op(0, 0..1, create(1), wrote(1)), op(1, 2..3, Action::Read, found(2)), op(0, 4..5, update(1, 2), Unknown)],
         "no order",
     );
 }
 
 #[test]
 fn a_value_nobody_wrote_is_rejected() {
-    rejected(
-        &[op(0, 0..1, create(1), wrote(1)), op(1, 2..3, Action::Read, found(0))],
-        "no order",
-    );
+    rejected(&[op(0, 0..1, create(1), wrote(1)), op(1, 2..3, Action::Read, found(0))], "no order");
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! A member's life over a container in memory, with the real engine.
+
+mod fakes;
+mod life;

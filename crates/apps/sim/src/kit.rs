@@ -1,0 +1,138 @@
+//! The test kit: what every kind of operation must stand.
+//!
+//! A [`Case`] prepares a cluster and makes one change. The kit runs it once without faults to count its moments, then
+//! once for every moment with the process ended there, the call failing there once, failing there for good, and the
+//! operation cancelled there; and checks the invariants after each run.
+
+use std::time::Duration;
+
+use om_control::{ServiceOperation, Submission};
+use om_model::{OperationKind, OperationState, ServiceName};
+use om_planning::Change;
+
+use crate::check;
+use crate::cluster::Cluster;
+use crate::faults::Plan;
+
+/// Long enough for the zone to be published and repairs to be made after an operation has ended.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// One change, and what must be there before it.
+pub struct Case {
+    /// Its name, for failures.
+    pub name: &'static str,
+    /// Changes carried out without faults before.
+    pub before: Vec<Change>,
+    /// The change under test.
+    pub change: Change,
+    /// Checks the cluster after it succeeded.
+    pub done: fn(&Cluster, &ServiceName),
+    /// Checks the cluster after it was rolled back.
+    pub undone: fn(&Cluster, &ServiceName),
+}
+
+/// What the kit ran, for the check that no kind and no step is left out.
+#[derive(Default, Debug)]
+pub struct Tally {
+    /// Kinds of operations that were run.
+    pub kinds: Vec<OperationKind>,
+    /// Runs in all.
+    pub runs: usize,
+    /// Runs that ended rolled back.
+    pub rolled_back: usize,
+    /// Runs that needed attention, and then ended after a retry.
+    pub attended: usize,
+}
+
+/// The service that all cases change.
+pub fn subject() -> ServiceName {
+    "orders".parse().expect("a service name")
+}
+
+impl Case {
+    /// Runs the case under `plan`. Returns the cluster as it is then, the operation, and the trace.
+    pub fn run(&self, seed: u64, plan: Plan) -> (Cluster, ServiceOperation) {
+        let mut cluster = Cluster::new(seed);
+        for change in &self.before {
+            let operation = self.carry(&mut cluster, change.clone(), "before");
+            assert_eq!(operation.state, OperationState::Succeeded, "{}: preparing: {:?}", self.name, operation.reason);
+        }
+        cluster.pass(SETTLE);
+        cluster.with_script(plan);
+        let operation = self.carry(&mut cluster, self.change.clone(), "under-test");
+        (cluster, operation)
+    }
+
+    fn carry(&self, cluster: &mut Cluster, change: Change, key: &str) -> ServiceOperation {
+        let key = format!("{key}-{}", change.kind());
+        let submission =
+            Submission { service: subject(), change, idempotency_key: Some(key), deadline: None };
+        let accepted = cluster.submit(&submission).unwrap_or_else(|error| panic!("{}: refused: {error}", self.name));
+        cluster.finish(&accepted.operation.id)
+    }
+
+    /// How many moments the change has when nothing goes wrong; and the trace of that run.
+    pub fn moments(&self, seed: u64) -> (usize, Vec<String>) {
+        let (cluster, operation) = self.run(seed, Plan::Nothing);
+        assert_eq!(operation.state, OperationState::Succeeded, "{}: {:?}", self.name, operation.reason);
+        (cluster.script.moments(), cluster.script.trace())
+    }
+
+    /// The whole kit on this case. Every `stride`th moment is taken.
+    pub fn stand(&self, seed: u64, stride: usize, tally: &mut Tally) {
+        let (moments, _) = self.moments(seed);
+        tally.kinds.push(self.change.kind());
+        for at in (0..moments).step_by(stride.max(1)) {
+            self.stands(seed, Plan::Crash { at }, tally);
+            self.stands(seed, Plan::Fail { at }, tally);
+            self.stands(seed, Plan::FailForGood { at }, tally);
+            self.stands(seed, Plan::Cancel { at, crash_after: None }, tally);
+            self.stands(seed, Plan::Cancel { at, crash_after: Some(5 + at % 40) }, tally);
+        }
+    }
+
+    /// One run: the operation ends, and what it leaves is right for the way it ended.
+    pub fn stands(&self, seed: u64, plan: Plan, tally: &mut Tally) {
+        let what = format!("{} with {plan:?} from seed {seed}", self.name);
+        let (mut cluster, mut operation) = self.run(seed, plan.clone());
+        tally.runs += 1;
+        let broken = cluster.script.broken_call();
+        cluster.script.lift();
+        if operation.state == OperationState::NeedsAttention {
+            assert!(broken.is_some(), "{what}: needs attention without cause: {:?}", operation.reason);
+            tally.attended += 1;
+            operation = self.retry(&mut cluster, &operation);
+        }
+        cluster.pass(SETTLE);
+        match operation.state {
+            OperationState::Succeeded => (self.done)(&cluster, &subject()),
+            OperationState::RolledBack => {
+                let excused = broken.is_some() || matches!(plan, Plan::Cancel { .. });
+                assert!(excused, "{what}: rolled back without cause: {:?}", operation.reason);
+                tally.rolled_back += 1;
+                (self.undone)(&cluster, &subject());
+            }
+            other => panic!("{what}: ended {other:?}: {:?}", operation.reason),
+        }
+    }
+
+    fn retry(&self, cluster: &mut Cluster, operation: &ServiceOperation) -> ServiceOperation {
+        let id = operation.id.clone();
+        let retried = cluster.request(move |control| {
+            let id = id.clone();
+            async move { control.retry(&id).await }
+        });
+        retried.unwrap_or_else(|error| panic!("{}: retry refused: {error}", self.name));
+        cluster.finish(&operation.id)
+    }
+}
+
+/// For cases after which the service is there.
+pub fn stands_there(cluster: &Cluster, name: &ServiceName) {
+    check::keeps_its_promise(cluster, name);
+}
+
+/// For cases after which nothing is left.
+pub fn is_gone(cluster: &Cluster, _name: &ServiceName) {
+    check::nothing_left(cluster, &[]);
+}

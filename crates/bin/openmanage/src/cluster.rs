@@ -1,0 +1,134 @@
+//! Everything of one machine put together: adapters into ports, ports into apps.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use om_agent::{Agent, AgentPorts, AgentSettings};
+use om_backend::{Orchestrator, Runtime, VolumeProvider};
+use om_cli::{ControlDbKind, UpSettings, VolumeKind};
+use om_control::{Control, Ports, Settings};
+use om_controldb::ControlDb;
+use om_dns::DnsServer;
+use om_docker::DockerEngine;
+use om_http::{Endpoint, Listener};
+use om_local::LocalVolumes;
+
+use crate::plane::Line;
+use crate::state::StateDir;
+
+/// Where Docker looks for plugins.
+const PLUGINS: &str = "/run/docker/plugins";
+
+/// One machine's cluster, not yet serving.
+pub(crate) struct Cluster {
+    pub(crate) state: StateDir,
+    pub(crate) runtime: Runtime,
+    pub(crate) control: Arc<Control>,
+    pub(crate) agent: Agent,
+    pub(crate) docker: Arc<DockerEngine>,
+    pub(crate) dns: Arc<DnsServer>,
+    pub(crate) plugin: Listener,
+}
+
+/// The name of the cluster's volume plugin in Docker: each cluster on a machine has one of its own.
+pub(crate) fn driver(settings: &UpSettings) -> String {
+    format!("openmanage-{}", settings.cluster)
+}
+
+impl Cluster {
+    /// Puts it together. Nothing outside the state directory is touched but the plugin's socket.
+    pub(crate) async fn assemble(settings: &UpSettings) -> Result<Self> {
+        let state = StateDir::open(&settings.state)?;
+        let runtime = om_system::runtime();
+        let program = state.member_program()?;
+        let db = control_db(settings, &state).await?;
+        let docker = Arc::new(DockerEngine::new(om_docker::Settings {
+            subnet: settings.subnet.map(|subnet| format!("{}/{}", subnet.address, subnet.prefix)),
+            volume_driver: driver(settings),
+            ..om_docker::Settings::new(settings.cluster.clone())
+        }));
+        let kind = match settings.volumes {
+            VolumeKind::Images => om_local::Kind::Images,
+            VolumeKind::Directories => om_local::Kind::Directories,
+        };
+        let volumes: Arc<dyn VolumeProvider> = Arc::new(LocalVolumes::new(state.volumes(), kind));
+        let dns = Arc::new(name_server(settings));
+        let line = Arc::new(Line::default());
+        let agent_ports = AgentPorts {
+            control: line.clone(),
+            host: Arc::new(om_host::SystemHost::detect()?),
+            volumes: volumes.clone(),
+            channel: Arc::new(om_membersocket::MemberSocket),
+            runtime: runtime.clone(),
+        };
+        std::fs::create_dir_all(state.mounts()).context("cannot make the folder for mounts")?;
+        let agent = Agent::new(agent_ports, AgentSettings { mounts: state.mounts(), program });
+        let ports = Ports {
+            db,
+            runtime: runtime.clone(),
+            orchestrator: docker.clone(),
+            volumes,
+            agent: Arc::new(agent.clone()),
+            names: dns.clone(),
+            seal: Arc::new(om_tls::KeyFileSeal::open_or_create(&state.seal_key())?),
+            authority: Arc::new(om_tls::RcgenAuthority),
+        };
+        let control = Control::new(ports, control_settings(settings));
+        line.connect(control.clone());
+        let plugin = bind_plugin(&driver(settings)).await?;
+        Ok(Self { state, runtime, control, agent, docker, dns, plugin })
+    }
+
+    /// Makes the members' network and answers DNS on its gateway, for the containers: our zone, and others by forwarding.
+    pub(crate) async fn open_network(&self) -> om_backend::Result<SocketAddr> {
+        let network = self.docker.network().await?;
+        self.dns.listen(SocketAddr::new(network.gateway, 53), true).await
+    }
+}
+
+fn control_settings(settings: &UpSettings) -> Settings {
+    let mut addresses: Vec<IpAddr> = settings.listen.iter().map(SocketAddr::ip).collect();
+    addresses.dedup();
+    Settings {
+        zone: settings.cluster.default_zone(),
+        cluster: settings.cluster.clone(),
+        region: settings.region.clone(),
+        zones: Vec::new(),
+        server_addresses: addresses,
+    }
+}
+
+async fn control_db(settings: &UpSettings, state: &StateDir) -> Result<Arc<dyn ControlDb>> {
+    match &settings.control_db {
+        ControlDbKind::Sqlite => {
+            let path = state.database();
+            let db = om_sqlite::SqliteDb::open(&path)
+                .with_context(|| format!("cannot open the control database {}", path.display()))?;
+            Ok(Arc::new(db))
+        }
+        ControlDbKind::Etcd(endpoints) => {
+            let prefix = format!("openmanage/{}/", settings.cluster);
+            let db = om_etcd::EtcdDb::connect(endpoints, &prefix, om_etcd::Options::default())
+                .await
+                .with_context(|| format!("cannot use etcd at {}", endpoints.join(", ")))?;
+            Ok(Arc::new(db))
+        }
+    }
+}
+
+fn name_server(settings: &UpSettings) -> DnsServer {
+    let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    DnsServer::new(om_dns::Settings {
+        zone: settings.cluster.default_zone(),
+        ttl: om_dns::DEFAULT_TTL,
+        upstreams: om_dns::nameservers(&resolv_conf),
+    })
+}
+
+async fn bind_plugin(driver: &str) -> Result<Listener> {
+    std::fs::create_dir_all(PLUGINS).with_context(|| format!("cannot make {PLUGINS}"))?;
+    let path = PathBuf::from(PLUGINS).join(format!("{driver}.sock"));
+    Ok(Listener::bind(&Endpoint::Unix { path, mode: 0o600 }).await?)
+}
