@@ -63,7 +63,13 @@ pub(crate) fn the_originals_command_line_creates_and_deletes(world: &mut World) 
     call(&["-op=no-such-thing"]).refused();
 }
 
-/// Runs last, when the world took itself down by the product's own means only.
+/// Runs last but one: whatever the cases left goes by the product's own means.
+pub(crate) fn teardown_removes_services_volumes_network_and_server(world: &mut World) {
+    world.call(&["cluster", "teardown", "--delete-volumes", "--yes"]).ok();
+    assert!(matches!(world.stop_server(), Some(0) | None), "the server was not ended gracefully");
+}
+
+/// Runs last, when nothing but the product has removed anything.
 pub(crate) fn nothing_is_left_after_the_last_service_and_the_server(world: &mut World) {
     assert_eq!(leftovers::find(&world.cluster, &world.state), Vec::<String>::new());
     let state = std::fs::read_dir(&world.state).into_iter().flatten().filter_map(Result::ok);

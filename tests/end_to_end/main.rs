@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         case!(protocol::a_body_of_100_megabytes_is_refused_and_the_server_lives),
         case!(protocol::without_the_token_nothing_is_told),
         case!(protocol::the_servers_own_description_health_and_figures_are_there),
-        case!(protocol::a_second_server_on_the_same_port_or_state_says_so_and_ends),
+        case!(protocol::a_second_server_on_the_same_cluster_or_port_says_so_and_ends),
         case!(protocol::without_docker_it_is_said_what_to_do),
         case!(creation::a_service_of_three_has_one_primary_and_two_standbys),
         case!(creation::every_member_has_a_name_and_the_address_of_its_container),
@@ -47,5 +47,9 @@ fn main() -> ExitCode {
         case!(deletion::a_service_deleted_with_its_volumes_leaves_nothing),
         case!(deletion::the_originals_command_line_creates_and_deletes),
     ];
-    runner::run(&cases, &[case!(deletion::nothing_is_left_after_the_last_service_and_the_server)])
+    let finally = [
+        case!(deletion::teardown_removes_services_volumes_network_and_server),
+        case!(deletion::nothing_is_left_after_the_last_service_and_the_server),
+    ];
+    runner::run(&cases, &finally)
 }

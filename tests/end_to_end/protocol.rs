@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use om_tests::World;
+use om_tests::cli::Called;
 use om_tests::http::Answer;
 
 #[track_caller]
@@ -72,38 +73,35 @@ pub(crate) fn the_servers_own_description_health_and_figures_are_there(world: &m
     assert!(figures.status == 200 && figures.body.contains("# TYPE openmanage_"), "{figures:?}");
 }
 
-pub(crate) fn a_second_server_on_the_same_port_or_state_says_so_and_ends(world: &mut World) {
-    let mut arguments = world.up_arguments();
-    let second =
-        Command::new(&world.binary).args(&arguments).stdin(Stdio::null()).output().expect("the program can be run");
-    assert!(!second.status.success(), "two servers on one state folder");
-    let state = arguments.iter().position(|word| word == "--state").expect("--state") + 1;
-    arguments[state] = format!("{}-second", world.state.display());
-    let second =
-        Command::new(&world.binary).args(&arguments).stdin(Stdio::null()).output().expect("the program can be run");
-    let words = String::from_utf8_lossy(&second.stderr).into_owned();
-    std::fs::remove_dir_all(&arguments[state]).ok();
-    assert!(!second.status.success(), "two servers on one port");
-    assert!(words.contains(&world.port().to_string()), "the error names the port: {words}");
+pub(crate) fn a_second_server_on_the_same_cluster_or_port_says_so_and_ends(world: &mut World) {
+    let start = |arguments: &[String]| {
+        let mut command = Command::new(&world.binary);
+        Called::of(&command.args(arguments).stdin(Stdio::null()).output().expect("the program can be run"))
+    };
+    start(&world.up_arguments()).refused();
+    let (cluster, state) = (format!("{}-second", world.cluster), format!("{}-second", world.state.display()));
+    let other = [("--cluster", cluster), ("--state", state.clone())];
+    let refusal = start(&world.up_arguments_with(&other)).refused();
+    std::fs::remove_dir_all(&state).ok();
+    assert!(refusal.contains(&world.port().to_string()), "the error names the port: {refusal}");
     assert_eq!(world.http("GET", "/healthz", "").expect("an answer").status, 200);
 }
 
 pub(crate) fn without_docker_it_is_said_what_to_do(world: &mut World) {
-    let mut arguments = world.up_arguments();
-    let state = arguments.iter().position(|word| word == "--state").expect("--state") + 1;
-    arguments[state] = format!("{}-nodocker", world.state.display());
-    let cluster = arguments.iter().position(|word| word == "--cluster").expect("--cluster") + 1;
-    arguments[cluster] = format!("{}-nodocker", world.cluster);
-    let listen = arguments.iter().position(|word| word == "--listen").expect("--listen") + 1;
-    arguments[listen] = "127.0.0.1:0".into();
-    let dns = arguments.iter().position(|word| word == "--dns-listen").expect("--dns-listen") + 1;
-    arguments[dns] = "127.0.0.1:0".into();
+    let (cluster, state) = (format!("{}-nodocker", world.cluster), format!("{}-nodocker", world.state.display()));
+    let anywhere = "127.0.0.1:0".to_owned();
+    let other = [
+        ("--cluster", cluster),
+        ("--state", state.clone()),
+        ("--listen", anywhere.clone()),
+        ("--dns-listen", anywhere),
+    ];
     // A mount namespace of its own, in which Docker's socket leads nowhere.
-    let hide = "mount --bind /dev/null \"$(realpath /var/run/docker.sock)\" && exec timeout 10 \"$@\"";
+    let hide = "mount --bind /dev/null \"$(realpath /var/run/docker.sock)\" && exec timeout 5 \"$@\"";
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", hide, "sh"]).arg(&world.binary).args(&arguments).stdin(Stdio::null());
-    let output = command.output().expect("unshare can be run");
-    std::fs::remove_dir_all(&arguments[state]).ok();
+    command.args(["--mount", "sh", "-c", hide, "sh"]).arg(&world.binary).args(world.up_arguments_with(&other));
+    let output = command.stdin(Stdio::null()).output().expect("unshare can be run");
+    std::fs::remove_dir_all(&state).ok();
     let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(words.contains("start Docker"), "{words}");
 }

@@ -28,7 +28,7 @@ pub fn last(path: &'static str) -> &'static str {
 }
 
 /// Runs those of `cases` whose names contain a word of the command line (all without one), in order, against one world;
-/// then takes the world down and runs `finally`, which looks at what is left.
+/// then `finally`, whose cases end the world and look at what is left.
 pub fn run(cases: &[Case], finally: &[Case]) -> ExitCode {
     let filters: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.is_empty() && !word.starts_with('-')).collect();
@@ -48,7 +48,6 @@ pub fn run(cases: &[Case], finally: &[Case]) -> ExitCode {
     for case in &chosen {
         run_one(case, &mut world, &mut failed);
     }
-    world.take_down();
     for case in finally {
         run_one(case, &mut world, &mut failed);
     }

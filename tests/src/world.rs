@@ -88,6 +88,19 @@ impl World {
             .collect()
     }
 
+    /// The same with some flags' values replaced, for another server than this world's.
+    ///
+    /// # Panics
+    /// If a flag is not there.
+    pub fn up_arguments_with(&self, changes: &[(&str, String)]) -> Vec<String> {
+        let mut arguments = self.up_arguments();
+        for (flag, value) in changes {
+            let at = arguments.iter().position(|word| word == flag).unwrap_or_else(|| panic!("{flag} is not there"));
+            arguments[at + 1].clone_from(value);
+        }
+        arguments
+    }
+
     /// Starts the server process and waits until it answers.
     ///
     /// # Panics
@@ -162,15 +175,6 @@ impl World {
             );
         }
         println!("---");
-    }
-
-    /// Removes everything by the product's own means: services with their data, network, zone and server.
-    ///
-    /// # Panics
-    /// If the product cannot.
-    pub fn take_down(&mut self) {
-        self.call(&["cluster", "teardown", "--delete-volumes", "--yes"]).ok();
-        self.stop_server();
     }
 
     // What a user sees of a service.

@@ -96,7 +96,9 @@ impl Control {
             let given = operation.deadline.since(operation.created);
             operation.deadline = now.plus(given.max(RETRY_AT_LEAST));
             operation.ended = None;
-            operation.reason = None;
+            if !back {
+                operation.reason = None;
+            }
             operation.cancel_requested = false;
             for step in operation.steps.iter_mut().chain(&mut operation.rollback) {
                 if step.state == StepState::Failed {

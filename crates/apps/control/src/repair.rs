@@ -14,7 +14,7 @@ use crate::control::Control;
 use crate::events::About;
 use crate::steps::{StepError, deployment_name};
 
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 impl Control {
     /// Looks every few seconds. Does not return.

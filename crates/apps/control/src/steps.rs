@@ -66,10 +66,8 @@ impl Control {
             Step::CreateDeployment { member } => self.create_deployment(name, member).await,
             Step::StartMember { member } => self.start_member(name, member).await,
             Step::AwaitMember { member, role } => self.await_member(name, member, *role).await,
-            Step::StopMember { member } => Ok(self.ports.orchestrator.stop(&deployment_name(id, member)).await?),
-            Step::RemoveDeployment { member } => {
-                Ok(self.ports.orchestrator.remove(&deployment_name(id, member)).await?)
-            }
+            Step::StopMember { member } => self.stop_member(id, member).await,
+            Step::RemoveDeployment { member } => self.remove_deployment(id, member).await,
             Step::ReleaseMember { member } => self.release_member(id, member).await,
             Step::KeepVolume { volume } => self.keep_volume(volume).await,
             Step::DeleteVolume { volume } => self.remove_volume(volume).await,
@@ -88,5 +86,6 @@ impl Control {
 /// The name of a member's deployment. The service's identity is in it, so that a service made again under the same name
 /// never meets the containers of the former one.
 pub(crate) fn deployment_name(service: &om_model::ServiceId, member: &om_model::MemberName) -> String {
-    format!("{member}-{}", &service.as_str()[..8.min(service.as_str().len())])
+    // The end of an identity is chance; its beginning is time, which two clusters on one machine share.
+    format!("{member}-{}", &service.as_str()[service.as_str().len() - 8..])
 }

@@ -31,7 +31,7 @@ pub struct Cluster {
 }
 
 /// Faults that last do not last for ever: past this, nothing fails any more, and what is left must come to its end.
-const LIFTED_AFTER: Duration = Duration::from_secs(1500);
+const LIFTED_AFTER: Duration = Duration::from_secs(1000);
 
 type Slot<T> = Arc<Mutex<Option<T>>>;
 
@@ -81,6 +81,9 @@ impl Cluster {
             }));
             let mut crashed = false;
             let ended = self.executor.run_until(PATIENCE, || {
+                if self.script.take_cancel() {
+                    self.executor.add(Box::pin(cancel_all(self.control.clone())));
+                }
                 crashed |= self.script.take_crash();
                 crashed || slot.lock().unwrap_or_else(PoisonError::into_inner).is_some()
             });
@@ -99,7 +102,11 @@ impl Cluster {
     /// # Errors
     /// What the server says, but for "not available".
     pub fn submit(&mut self, submission: &Submission) -> Result<Accepted, ControlError> {
+        let from = om_backend::Clock::monotonic(&self.executor);
         loop {
+            if om_backend::Clock::monotonic(&self.executor) - from > LIFTED_AFTER {
+                self.script.lift();
+            }
             let (asked, clock) = (submission.clone(), self.executor.clone());
             let answer = self.request(move |control| {
                 let (asked, clock) = (asked.clone(), clock.clone());
@@ -128,13 +135,6 @@ impl Cluster {
                 self.script.lift();
             }
             assert!(waited < PATIENCE, "operation {id} has not ended after {waited:?}: {:#?}", self.script.last(40));
-            if self.script.take_cancel() {
-                let id = id.clone();
-                drop(self.request(move |control| {
-                    let id = id.clone();
-                    async move { control.cancel(&id).await }
-                }));
-            }
             let asked = id.clone();
             let operation = self.request(move |control| {
                 let id = asked.clone();
@@ -154,6 +154,14 @@ impl Cluster {
             let clock = clock.clone();
             async move { om_backend::Clock::sleep(&clock, length).await }
         });
+    }
+}
+
+/// Cancels whatever is under way, as a user who sees it would. A refusal is an answer too.
+async fn cancel_all(control: Arc<Control>) {
+    let Ok((operations, _)) = control.operations(None, None, 100).await else { return };
+    for operation in operations.iter().filter(|operation| !operation.state.ended()) {
+        drop(control.cancel(&operation.id).await);
     }
 }
 

@@ -80,12 +80,14 @@ impl Case {
 
     /// The whole kit on this case. Every `stride`th moment is taken.
     pub fn stand(&self, seed: u64, stride: usize, tally: &mut Tally) {
-        let (moments, _) = self.moments(seed);
+        let (moments, trace) = self.moments(seed);
         tally.kinds.push(self.change.kind());
+        for at in first_of_each_call(&trace) {
+            self.stands(seed, Plan::FailForGood { at }, tally);
+        }
         for at in (0..moments).step_by(stride.max(1)) {
             self.stands(seed, Plan::Crash { at }, tally);
             self.stands(seed, Plan::Fail { at }, tally);
-            self.stands(seed, Plan::FailForGood { at }, tally);
             self.stands(seed, Plan::Cancel { at, crash_after: None }, tally);
             self.stands(seed, Plan::Cancel { at, crash_after: Some(5 + at % 40) }, tally);
         }
@@ -125,6 +127,13 @@ impl Case {
         retried.unwrap_or_else(|error| panic!("{}: retry refused: {error}", self.name));
         cluster.finish(&operation.id)
     }
+}
+
+/// The numbers of the moments at which each call is made first: a call that fails for good does so from there on.
+fn first_of_each_call(trace: &[String]) -> Vec<usize> {
+    let call = |line: &String| line.splitn(3, ' ').nth(2).map(str::to_owned);
+    let mut seen = std::collections::BTreeSet::new();
+    trace.iter().enumerate().filter(|(_, line)| seen.insert(call(line))).map(|(at, _)| at).collect()
 }
 
 /// For cases after which the service is there.

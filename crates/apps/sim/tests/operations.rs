@@ -103,7 +103,7 @@ fn delete_stands_a_fault_at_every_await() {
 fn every_kind_of_operation_stands_faults() {
     let mut tally = Tally::default();
     for case in cases() {
-        case.stand(3, 3, &mut tally);
+        case.stand(3, 5, &mut tally);
     }
     for kind in OperationKind::ALL {
         assert!(tally.kinds.contains(&kind), "no case for {kind}");

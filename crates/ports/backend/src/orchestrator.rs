@@ -18,7 +18,7 @@ use crate::error::Result;
 /// A container to run, with its place, volumes and address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeploymentSpec {
-    /// Its name, the caller's choice, unique: `<member>-<first 8 of the service id>`.
+    /// Its name, the caller's choice, unique: `<member>-<last 8 of the service id>`.
     pub name: String,
     /// The service.
     pub service: ServiceId,

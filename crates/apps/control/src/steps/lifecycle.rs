@@ -25,6 +25,30 @@ impl Control {
         }
     }
 
+    pub(super) async fn stop_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
+        let name = deployment_name(id, member);
+        let stopped = self.ports.orchestrator.stop(&name).await;
+        self.unless_a_strangers(id, &name, stopped).await
+    }
+
+    pub(super) async fn remove_deployment(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
+        let name = deployment_name(id, member);
+        let removed = self.ports.orchestrator.remove(&name).await;
+        self.unless_a_strangers(id, &name, removed).await
+    }
+
+    /// A stranger may have a container of that name; then ours is not there, and that is what was wanted.
+    async fn unless_a_strangers(
+        &self,
+        id: &ServiceId,
+        name: &str,
+        result: om_backend::Result<()>,
+    ) -> Result<(), StepError> {
+        let Err(error) = result else { return Ok(()) };
+        let ours = self.ports.orchestrator.list(Some(id)).await?.iter().any(|deployment| deployment.name == name);
+        if error.kind == ErrorKind::Refused && !ours { Ok(()) } else { Err(error.into()) }
+    }
+
     pub(super) async fn restart_member(
         &self,
         service: &ServiceName,

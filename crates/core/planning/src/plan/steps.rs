@@ -68,7 +68,8 @@ impl Members {
 
     /// Primary first, so that the others find it.
     pub(crate) fn start_order(&self) -> Vec<MemberName> {
-        self.restart_order.iter().rev().cloned().collect()
+        let (first, others): (Vec<_>, Vec<_>) = self.names.iter().cloned().partition(|name| self.accepts_writes(name));
+        first.into_iter().chain(others).collect()
     }
 
     pub(crate) fn accepts_writes(&self, member: &MemberName) -> bool {
