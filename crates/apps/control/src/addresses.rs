@@ -34,7 +34,8 @@ impl Control {
             }
         }
         let (base, prefix) = network.subnet;
-        let full = PortError::new(ErrorKind::Exhausted, "reserve an address in", format!("{base}/{prefix}"), "all are taken");
+        let full =
+            PortError::new(ErrorKind::Exhausted, "reserve an address in", format!("{base}/{prefix}"), "all are taken");
         Err(full.advise("delete services that are not needed, or use a larger --subnet").into())
     }
 
@@ -56,7 +57,8 @@ fn candidates(network: &Network) -> Result<impl Iterator<Item = Ipv4Addr>, PortE
         return Err(PortError::new(ErrorKind::Invalid, "use the network", subject, "an IPv4 network is needed"));
     };
     let first = u32::from(base) & (u32::MAX << (32 - prefix));
-    let last = first | (u32::MAX >> prefix);
+    // The upper half is left to the orchestrator, which gives addresses from there to containers that ask for none.
+    let upper_half = first + (1 << (31 - prefix));
     let gateway = network.gateway;
-    Ok((first.saturating_add(LEFT_FREE)..last).map(Ipv4Addr::from).filter(move |address| *address != gateway))
+    Ok((first.saturating_add(LEFT_FREE)..upper_half).map(Ipv4Addr::from).filter(move |address| *address != gateway))
 }

@@ -105,7 +105,9 @@ impl Control {
         mounted_here: &[MemberName],
     ) -> Result<Vec<MemberName>> {
         let members = self.store.members_of(&service.id).await.map_err(from_db)?;
-        let held = |binding: &Binding| binding.holder.as_ref().is_some_and(|h| h.node == *node && h.incarnation == *incarnation);
+        let held = |binding: &Binding| {
+            binding.holder.as_ref().is_some_and(|h| h.node == *node && h.incarnation == *incarnation)
+        };
         let mut free: Vec<_> = members.into_iter().filter(|record| !mounted_here.contains(&record.name)).collect();
         free.retain(|record| record.binding.holder.is_none() || held(&record.binding));
         free.sort_by_key(|record| (record.binding.holder.is_none(), record.index));
@@ -147,7 +149,8 @@ impl Control {
         let Some(holder) = record.binding.holder.clone() else { return Ok(()) };
         let epoch = record.binding.epoch;
         let about = About { service: Some(&service.name), member: Some(&record.name), operation: None };
-        self.note(EventKind::Bound, about, format!("{} is held by node {} (epoch {epoch})", record.name, holder.node)).await;
+        self.note(EventKind::Bound, about, format!("{} is held by node {} (epoch {epoch})", record.name, holder.node))
+            .await;
         let key = format!("{}/{:020}", member_key(&service.id, &record.name), epoch.get());
         or_exists(self.store.history.create(&key, &PastHolder { epoch, holder }).await).map_err(from_db)
     }

@@ -66,7 +66,11 @@ impl Control {
 
     /// Background work: operations, names, repair. Does not return; dropped to stop.
     pub async fn run(self: Arc<Self>) {
-        futures::join!(self.clone().execute_operations(), self.clone().keep_names(), self.clone().keep_members_running());
+        futures::join!(
+            self.clone().execute_operations(),
+            self.clone().keep_names(),
+            self.clone().keep_members_running()
+        );
     }
 
     /// What the operator configured.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use om_controldb::Key;
-use om_model::{EventKind, OperationId, OperationState, ServiceName, StepRecord, StepState};
+use om_model::{EventKind, OperationId, OperationState, ServiceName, StepRecord, StepState, Timestamp};
 use om_planning::{Plan, Step, plan, rollback};
 
 use crate::control::Control;
@@ -27,6 +27,9 @@ use crate::operations::state_word;
 const ROLLBACK_WITHIN: Duration = Duration::from_secs(300);
 /// Pending operations are looked at this often even if nothing wakes the executor.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A pending mark whose operation is not written by then is the rest of an interrupted request.
+const ACCEPT_WITHIN: Duration = Duration::from_secs(60);
 
 /// The worker's hold on an operation has ended: another process owns it, or it is gone.
 pub(crate) struct Lost;
@@ -91,8 +94,10 @@ impl Control {
                 continue;
             }
             let Some(stored) = self.store.operations.get(&pending.name).await? else {
-                // Accepted only up to the pending mark's neighbour, or refused: nobody was told of it.
-                self.store.pending.remove(&pending.name).await?;
+                // Being accepted right now; or its acceptance was interrupted, and nobody was told of it.
+                if self.now().since(time_of(&pending.name)) > ACCEPT_WITHIN {
+                    self.store.pending.remove(&pending.name).await?;
+                }
                 continue;
             };
             if stored.value.state.ended() {
@@ -139,16 +144,16 @@ impl Control {
 
     /// Plans now, when its turn has come: earlier operations have changed what is.
     async fn make_plan(&self, operation: ServiceOperation) -> Result<ServiceOperation, Lost> {
-        let planned = match self.observe(&operation.service).await {
+        let planned = match self.observe_for(&operation.service, &operation.parameters).await {
             Ok(observed) => plan(&operation.service, &operation.service_id, &operation.parameters, &observed)
-                .map_err(|refusal| refusal.to_string()),
+                .map_err(|refusal| (refusal.to_string(), rollback(&operation, &observed).unwrap_or_default())),
             Err(error) => {
                 tracing::warn!(%error, operation = %operation.id, "cannot observe the service");
                 self.ports.runtime.clock.sleep(LOOK_EVERY).await;
                 return Err(Lost);
             }
         };
-        let now = self.now();
+        let deadline = self.now().plus(ROLLBACK_WITHIN);
         self.advance(&operation, |operation| {
             operation.planned = true;
             match &planned {
@@ -156,10 +161,12 @@ impl Control {
                     operation.state = OperationState::Running;
                     operation.steps = records(plan);
                 }
-                Err(refusal) => {
-                    operation.state = OperationState::RolledBack;
+                // It fitted when it was accepted. A create has made the service's record by now, which goes again.
+                Err((refusal, back)) => {
+                    operation.state = OperationState::RollingBack;
+                    operation.rollback = records(back);
                     operation.reason = Some(refusal.clone());
-                    operation.ended = Some(now);
+                    operation.deadline = deadline;
                 }
             }
         })
@@ -258,6 +265,12 @@ impl Control {
         self.store.services.change(service.as_str(), without).await?;
         Ok(())
     }
+}
+
+/// When an identity was made: its first twelve digits (`Runtime::new_id`).
+fn time_of(id: &str) -> Timestamp {
+    let ms = id.get(..12).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    Timestamp::from_millis(ms.unwrap_or_default())
 }
 
 fn records(plan: &Plan) -> Vec<StepRecord<Step>> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use om_controldb::Key;
 use om_engines::catalog;
 use om_model::ServiceRecord;
-use om_model::zone::{Zone, ZoneMember, ZoneService};
+use om_model::zone::{SERVER_LABELS, Zone, ZoneMember, ZoneService};
 
 use crate::control::Control;
 use crate::store::values;
@@ -17,8 +17,6 @@ use crate::store::values;
 /// The zone is derived again this often even if nothing wakes us.
 const AGAIN_EVERY: Duration = Duration::from_secs(30);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// The server's own labels; the second is the original README's spelling, which its users have in their scripts.
-const SERVER_LABELS: [&str; 2] = ["openmanage-manageserver", "openmange-manageserver"];
 
 impl Control {
     /// The server's own full names.

@@ -71,7 +71,7 @@ impl Control {
             Step::ReleaseMember { member } => self.release_member(id, member).await,
             Step::KeepVolume { volume } => self.keep_volume(volume).await,
             Step::DeleteVolume { volume } => self.remove_volume(volume).await,
-            Step::GrowVolume { volume, size } => self.grow_volume(volume, *size).await,
+            Step::GrowVolume { volume, size } => self.grow_volume(name, volume, *size).await,
             Step::RemoveMember { member } => self.remove_member(id, member).await,
             Step::RemoveSecrets => Ok(self.remove_secrets(id).await?),
             Step::StoreSpec { spec, .. } => self.store_spec(operation, spec).await,

@@ -1,13 +1,13 @@
 //! Accepting a change.
 //!
-//! What is written, in this order: the request (under its idempotency key), the operation, the pending mark, the place
+//! What is written, in this order: the request (under its idempotency key), the pending mark, the operation, the place
 //! in the service's queue. Each is create-if-absent, so the same request again finishes what a crash interrupted; and a
 //! pending operation without a place in a queue is given one by the executor.
 
 use std::time::Duration;
 
 use om_model::{EventKind, OperationId, OperationState, Phase, ServiceId, ServiceName, ServiceRecord};
-use om_planning::{Change, Observed, Plan, plan};
+use om_planning::{Change, Observed, Plan, plan, possible_neighbours};
 use sha2::{Digest, Sha256};
 
 use crate::control::Control;
@@ -50,12 +50,16 @@ impl Control {
     /// [`ControlError::Invalid`] or [`ControlError::Conflict`] if it cannot be done, before anything is touched.
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, ControlError> {
         let Submission { service, change, .. } = &submission;
-        let request = submission.idempotency_key.as_ref().map(|key| (hash(key.as_bytes()), fingerprint(service, change)));
+        let request =
+            submission.idempotency_key.as_ref().map(|key| (hash(key.as_bytes()), fingerprint(service, change)));
         let mut id: Option<OperationId> = None;
         if let Some((key, fingerprint)) = &request
             && let Some(accepted) = self.accepted_before(key, fingerprint).await?
         {
             if let Some(stored) = self.store.operations.get(accepted.as_str()).await? {
+                if !stored.value.state.ended() {
+                    or_exists(self.store.pending.create(accepted.as_str(), service).await)?;
+                }
                 return Ok(Accepted { operation: stored.value, repeated: true });
             }
             id = Some(accepted);
@@ -80,16 +84,21 @@ impl Control {
 
     async fn accept(&self, id: OperationId, submission: Submission) -> Result<Accepted, ControlError> {
         let operation = self.new_operation(id, submission).await?;
-        or_exists(self.store.operations.create(operation.id.as_str(), &operation).await)?;
         or_exists(self.store.pending.create(operation.id.as_str(), &operation.service).await)?;
+        or_exists(self.store.operations.create(operation.id.as_str(), &operation).await)?;
         if let Err(error) = self.enqueue(&operation).await {
+            if matches!(error, ControlError::Unavailable(_) | ControlError::Broken(_)) {
+                // It may have its place or not; the executor sees to it. Asking again under the same key tells.
+                return Err(error);
+            }
             // Refused after all: somebody took the name meanwhile. Nothing of the request stays.
             self.store.pending.remove(operation.id.as_str()).await?;
             self.store.operations.remove(operation.id.as_str()).await?;
             return Err(error);
         }
         let about = About { service: Some(&operation.service), operation: Some(&operation.id), member: None };
-        self.note(EventKind::OperationAccepted, about, format!("{} {} accepted", operation.kind, operation.service)).await;
+        self.note(EventKind::OperationAccepted, about, format!("{} {} accepted", operation.kind, operation.service))
+            .await;
         Ok(Accepted { operation, repeated: false })
     }
 
@@ -172,7 +181,7 @@ impl Control {
     /// # Errors
     /// As [`Self::submit`].
     pub async fn preview(&self, service: &ServiceName, change: &Change) -> Result<Plan, ControlError> {
-        let observed = self.observe(service).await?;
+        let observed = self.observe_for(service, change).await?;
         let placeholder = "0".repeat(32).parse().map_err(om_model::Invalid::from)?;
         let id = observed.service.as_ref().map_or(placeholder, |record| record.id.clone());
         if let (Change::Create { .. }, Some(record)) = (change, &observed.service) {
@@ -189,7 +198,19 @@ impl Control {
         };
         let members = self.store.members_of(&stored.value.id).await?;
         let volumes = self.store.volumes_of(&stored.value.id).await?;
-        Ok(Observed { service: Some(stored.value), members, volumes, zones })
+        Ok(Observed { service: Some(stored.value), members, volumes, zones, ..Observed::default() })
+    }
+
+    /// What is, as far as the plan of `change` needs it.
+    pub(crate) async fn observe_for(&self, service: &ServiceName, change: &Change) -> Result<Observed, ControlError> {
+        let mut observed = self.observe(service).await?;
+        if let Change::Create { spec } = change {
+            let possible = possible_neighbours(service, spec.replicas);
+            let looks = possible.iter().map(|name| self.store.services.get(name.as_str()));
+            let found = futures::future::try_join_all(looks).await?;
+            observed.neighbours = found.into_iter().flatten().map(|stored| stored.value).collect();
+        }
+        Ok(observed)
     }
 
     /// The operation that made the service, if it was made by this very request.
@@ -224,9 +245,10 @@ impl Control {
         let request = AcceptedRequest { operation: id.clone(), fingerprint: fingerprint.to_owned(), at: self.now() };
         match self.store.requests.create(key, &request).await {
             Ok(_) => Ok(id),
-            Err(error) if error.is_conflict() => {
-                self.accepted_before(key, fingerprint).await?.ok_or_else(|| ControlError::Broken("request vanished".into()))
-            }
+            Err(error) if error.is_conflict() => self
+                .accepted_before(key, fingerprint)
+                .await?
+                .ok_or_else(|| ControlError::Broken("request vanished".into())),
             Err(error) => Err(error.into()),
         }
     }

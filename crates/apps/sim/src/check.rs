@@ -34,7 +34,8 @@ pub fn nothing_left(cluster: &Cluster, kept: &[VolumeId]) {
     for prefix in ["services/", "service-ids/", "members/", "addresses/", "pending/"] {
         assert_eq!(keys(cluster, prefix), Vec::<String>::new(), "left under {prefix}");
     }
-    let secrets: Vec<_> = keys(cluster, "secrets/").into_iter().filter(|k| !k.starts_with("secrets/cluster/")).collect();
+    let secrets: Vec<_> =
+        keys(cluster, "secrets/").into_iter().filter(|k| !k.starts_with("secrets/cluster/")).collect();
     assert_eq!(secrets, Vec::<String>::new(), "secrets left");
     let world = cluster.world.lock();
     assert!(world.deployments.is_empty(), "deployments left: {:?}", world.deployments.keys());

@@ -134,7 +134,7 @@ impl Cluster {
             if waited > LIFTED_AFTER {
                 self.script.lift();
             }
-            assert!(waited < PATIENCE, "operation {id} has not ended after {waited:?}: {:#?}", self.script.last(40));
+            assert!(waited < PATIENCE, "operation {id} has not ended after {waited:?}: {:#?}", self.script.story());
             let asked = id.clone();
             let operation = self.request(move |control| {
                 let id = asked.clone();
@@ -170,10 +170,7 @@ fn start(executor: &Executor, script: &Script, world: &World, db: &MemoryDb, nam
     let ports = Ports {
         db: Arc::new(FaultyDb::new(Arc::new(db.clone()), faults.clone())),
         runtime: executor.runtime(),
-        orchestrator: Arc::new(FaultyOrchestrator::new(
-            Arc::new(FakeOrchestrator::new(world.clone())),
-            faults.clone(),
-        )),
+        orchestrator: Arc::new(FaultyOrchestrator::new(Arc::new(FakeOrchestrator::new(world.clone())), faults.clone())),
         volumes: Arc::new(FaultyVolumes::new(Arc::new(FakeVolumes::new(world.clone())), faults.clone())),
         agent: Arc::new(FaultyAgent::new(Arc::new(FakeAgent::new(world.clone())), faults.clone())),
         names: Arc::new(FaultyNames::new(Arc::new(names.clone()), faults.clone())),

@@ -64,10 +64,13 @@ impl Script {
         self.lock().trace.clone()
     }
 
-    /// The last `count` lines of the trace.
-    pub fn last(&self, count: usize) -> Vec<String> {
-        let state = self.lock();
-        state.trace[state.trace.len().saturating_sub(count)..].to_vec()
+    /// What went wrong, what came right after it, and what came last.
+    pub fn story(&self) -> Vec<String> {
+        let trace = self.trace();
+        let fault = trace.iter().position(|line| !line.ends_with("Pass")).unwrap_or(0);
+        let after = &trace[fault.saturating_sub(10)..trace.len().min(fault + 60)];
+        let last = &trace[trace.len().saturating_sub(20)..];
+        after.iter().chain(last).cloned().collect()
     }
 
     /// True once, after the plan ended the process.

@@ -15,7 +15,7 @@ use crate::cluster::Cluster;
 use crate::faults::Plan;
 
 /// Long enough for the zone to be published and repairs to be made after an operation has ended.
-const SETTLE: Duration = Duration::from_secs(60);
+const SETTLE: Duration = Duration::from_secs(90);
 
 /// One change, and what must be there before it.
 pub struct Case {
@@ -65,8 +65,7 @@ impl Case {
 
     fn carry(&self, cluster: &mut Cluster, change: Change, key: &str) -> ServiceOperation {
         let key = format!("{key}-{}", change.kind());
-        let submission =
-            Submission { service: subject(), change, idempotency_key: Some(key), deadline: None };
+        let submission = Submission { service: subject(), change, idempotency_key: Some(key), deadline: None };
         let accepted = cluster.submit(&submission).unwrap_or_else(|error| panic!("{}: refused: {error}", self.name));
         cluster.finish(&accepted.operation.id)
     }
@@ -106,6 +105,8 @@ impl Case {
             operation = self.retry(&mut cluster, &operation);
         }
         cluster.pass(SETTLE);
+        // Shown only when a check below fails.
+        println!("{what}: {:?} {:?} {:#?}", operation.state, operation.reason, cluster.script.story());
         match operation.state {
             OperationState::Succeeded => (self.done)(&cluster, &subject()),
             OperationState::RolledBack => {

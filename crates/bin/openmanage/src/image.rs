@@ -6,7 +6,8 @@ use om_engines::catalog;
 /// Builds the image of `engine`, unless it is there.
 pub(crate) async fn build(engine: &str, version: Option<&str>, quiet: bool) -> Result<()> {
     let engine = catalog::find(engine)?;
-    let packaged: Vec<_> = engine.versions().iter().filter_map(|v| v.package.map(|package| (v.name, package))).collect();
+    let packaged: Vec<_> =
+        engine.versions().iter().filter_map(|v| v.package.map(|package| (v.name, package))).collect();
     let wanted = version.unwrap_or(engine.default_version());
     let Some((version, package)) = packaged.iter().find(|(name, _)| *name == wanted) else {
         let known: Vec<_> = packaged.iter().map(|(name, _)| *name).collect();

@@ -128,6 +128,13 @@ pub trait Engine: Send + Sync {
         self.restart_order(members, primary)
     }
 
+    /// Why a change from `old` to `new` cannot be made at once though both are acceptable, if it cannot: its parts need
+    /// different orders.
+    fn not_at_once(&self, old: &ServiceSpec, new: &ServiceSpec) -> Option<FieldError> {
+        let _ = (old, new);
+        None
+    }
+
     /// How a client connects.
     fn connection(&self, service: &ServiceName, primary: &MemberName, zone: &ZoneName) -> Connection;
 

@@ -88,13 +88,15 @@ impl Binding {
             }
             // A node that came back in a new life has proven that its former life is over (design §5 proof a).
             if !same_node {
-                let former = Former { node: holder.node.clone(), incarnation: holder.incarnation.clone(), epoch: self.epoch };
+                let former =
+                    Former { node: holder.node.clone(), incarnation: holder.incarnation.clone(), epoch: self.epoch };
                 self.unfenced.push(former);
             }
         }
         self.unfenced.retain(|former| former.node != *node || former.incarnation == *incarnation);
         self.epoch = self.epoch.next();
-        self.holder = Some(Holder { node: node.clone(), incarnation: incarnation.clone(), container: None, since: now });
+        self.holder =
+            Some(Holder { node: node.clone(), incarnation: incarnation.clone(), container: None, since: now });
         self.assigned = None;
         self.published = false;
         Ok(Claimed::Won)

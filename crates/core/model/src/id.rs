@@ -57,7 +57,8 @@ macro_rules! text_id {
 /// Longest service name: a member's label adds `-shard99-999` at most, and a DNS label has 63 octets (RFC 1035 §2.3.4).
 pub const SERVICE_NAME_MAX: usize = 50;
 
-const LABEL_RULE: &str = "1 to 50 characters: lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen";
+const LABEL_RULE: &str =
+    "1 to 50 characters: lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen";
 
 fn service_label(field: &str, text: &str) -> Result<(), FieldError> {
     label(field, text, SERVICE_NAME_MAX, LABEL_RULE)
@@ -86,7 +87,11 @@ fn label(field: &str, text: &str, max: usize, accepted: &str) -> Result<(), Fiel
 
 fn hex32(field: &str, text: &str) -> Result<(), FieldError> {
     let good = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if good { Ok(()) } else { Err(FieldError::new(field, format!("{text:?} is not an id"), "32 lower-case hexadecimal digits")) }
+    if good {
+        Ok(())
+    } else {
+        Err(FieldError::new(field, format!("{text:?} is not an id"), "32 lower-case hexadecimal digits"))
+    }
 }
 
 fn region(field: &str, text: &str) -> Result<(), FieldError> {
@@ -101,13 +106,18 @@ fn domain(field: &str, text: &str) -> Result<(), FieldError> {
 }
 
 fn node(field: &str, text: &str) -> Result<(), FieldError> {
-    let good = !text.is_empty() && text.len() <= 253 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    let good =
+        !text.is_empty() && text.len() <= 253 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
     if good { Ok(()) } else { Err(FieldError::new(field, format!("{text:?} is not a node name"), "a host name")) }
 }
 
 fn token(field: &str, text: &str) -> Result<(), FieldError> {
     let good = !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if good { Ok(()) } else { Err(FieldError::new(field, format!("{text:?} is not valid here"), "1 to 64 letters, digits and hyphens")) }
+    if good {
+        Ok(())
+    } else {
+        Err(FieldError::new(field, format!("{text:?} is not valid here"), "1 to 64 letters, digits and hyphens"))
+    }
 }
 
 text_id! {
@@ -238,3 +248,6 @@ impl fmt::Display for VolumeId {
         write!(f, "{}_{}", self.service, self.member)
     }
 }
+
+#[cfg(test)]
+mod tests;

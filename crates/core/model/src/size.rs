@@ -56,3 +56,6 @@ impl fmt::Display for ByteSize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

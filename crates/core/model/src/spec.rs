@@ -103,8 +103,15 @@ impl ServiceSpec {
             found.push(FieldError::new("resources.memory", problem, format!("at least {MEMORY_MIN}")));
         }
         if self.resources.cpu_millis.is_some_and(|cpu| !(10..=1_024_000).contains(&cpu)) {
-            found.push(FieldError::new("resources.cpu_millis", "is out of range", "10 to 1024000 thousandths of a CPU"));
+            found.push(FieldError::new(
+                "resources.cpu_millis",
+                "is out of range",
+                "10 to 1024000 thousandths of a CPU",
+            ));
         }
         found
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,22 @@
 //! The cluster's DNS zone as data: what the name server answers from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Epoch, MemberName, ServiceId, ZoneName};
+use crate::id::{Epoch, MemberName, ServiceId, ServiceName, ZoneName};
+
+/// The server's own labels; the second is the original README's spelling, which its users have in their scripts.
+pub const SERVER_LABELS: [&str; 2] = ["openmanage-manageserver", "openmange-manageserver"];
+/// The name server's own label.
+pub const NAME_SERVER_LABEL: &str = "ns";
+
+/// The labels of a service: its own, its primary's, and one for each of its `replicas` members.
+pub fn service_labels(service: &ServiceName, replicas: u16) -> BTreeSet<String> {
+    let members = (0..replicas).map(|index| MemberName::of(service, index).to_string());
+    [service.to_string(), format!("{service}-primary")].into_iter().chain(members).collect()
+}
 
 /// The whole zone at one moment. Published whole, so that an update can neither be lost nor applied half.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,3 +58,6 @@ pub struct ZoneService {
     #[serde(default)]
     pub primaries: Vec<MemberName>,
 }
+
+#[cfg(test)]
+mod tests;

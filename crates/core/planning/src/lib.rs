@@ -14,6 +14,6 @@ mod rollback;
 mod step;
 
 pub use change::{Change, VolumeFate};
-pub use plan::{Observed, Plan, PlannedStep, Refusal, plan};
+pub use plan::{Observed, Plan, PlannedStep, Refusal, plan, possible_neighbours};
 pub use rollback::rollback;
 pub use step::Step;

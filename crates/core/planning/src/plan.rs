@@ -11,6 +11,7 @@ use om_model::{Invalid, MemberRecord, Phase, ServiceId, ServiceName, ServiceReco
 use crate::change::{Change, VolumeFate};
 use crate::step::Step;
 
+pub use checks::possible_neighbours;
 pub(crate) use steps::{Members, await_all, start_all, stop_all, tear_down};
 
 /// What is, as far as a plan needs it.
@@ -22,6 +23,8 @@ pub struct Observed {
     pub members: Vec<MemberRecord>,
     /// Its volumes' records.
     pub volumes: Vec<VolumeRecord>,
+    /// For a create: those of [`possible_neighbours`] that exist.
+    pub neighbours: Vec<ServiceRecord>,
     /// Zones that the cluster's nodes are in; empty where nodes have none.
     pub zones: Vec<String>,
 }
@@ -102,7 +105,7 @@ pub fn plan(name: &ServiceName, id: &ServiceId, change: &Change, observed: &Obse
 }
 
 fn create(name: &ServiceName, id: &ServiceId, spec: &ServiceSpec, observed: &Observed) -> Result<Plan, Refusal> {
-    let engine = checks::creatable(spec, &observed.zones)?;
+    let engine = checks::creatable(name, spec, observed)?;
     let members = Members::new(name, id, spec, engine);
     let mut plan = Plan::default();
     for (index, member) in members.indexed() {
@@ -160,11 +163,7 @@ fn start(service: &ServiceRecord, members: &Members) -> Plan {
     plan
 }
 
-fn restart(
-    service: &ServiceRecord,
-    members: &Members,
-    only: Option<&om_model::MemberName>,
-) -> Result<Plan, Refusal> {
+fn restart(service: &ServiceRecord, members: &Members, only: Option<&om_model::MemberName>) -> Result<Plan, Refusal> {
     checks::running(service, "restart")?;
     let mut plan = Plan::default();
     let order = match only {
@@ -197,7 +196,7 @@ fn configure(
     let mut spec = service.spec.clone();
     checks::merge(&mut spec.settings, settings);
     checks::merge(&mut spec.options, options);
-    checks::acceptable(&spec, engine)?;
+    checks::acceptable(&service.spec, &spec, engine)?;
     let class = engine.change_class(&service.spec, &spec);
     let mut plan = Plan::default();
     if class == ChangeClass::Nothing {
@@ -236,9 +235,14 @@ fn grow(
     }
     let mut spec = service.spec.clone();
     spec.volumes = sizes;
-    for (member, role, size) in members.volumes(&spec) {
-        let volume = members.volume(&member, role);
-        plan.add(Step::GrowVolume { volume, size }, "grown while in use, file system included");
+    for member in members.restart_order() {
+        for (role, size) in spec.volumes.each() {
+            let volume = members.volume(&member, role);
+            plan.add(Step::GrowVolume { volume, size }, "grown while in use, file system included");
+        }
+        if service.phase == Phase::Active {
+            plan.add(members.awaiting(&member), "where the kernel does not grow it in use, the member is restarted");
+        }
     }
     plan.add(
         Step::StoreSpec { spec: Box::new(spec), before: Box::new(service.spec.clone()) },

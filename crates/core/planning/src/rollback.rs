@@ -1,7 +1,7 @@
 //! The way back: a plan of its own, so that undoing is carried out, repeated and resumed by the same code as doing.
 
-use om_engines::catalog;
-use om_model::{MemberName, Operation, StepState};
+use om_engines::{Engine, catalog};
+use om_model::{MemberName, Operation, ServiceRecord, StepState};
 
 use crate::change::{Change, VolumeFate};
 use crate::plan::{Members, Observed, Plan, start_all, stop_all, tear_down};
@@ -34,7 +34,7 @@ pub fn rollback(operation: &Operation<Change, Step>, observed: &Observed) -> Opt
                 plan.add(members.awaiting(&member), "as it was");
             }
         }
-        Change::Configure { .. } => configure(&mut plan, &members, &begun),
+        Change::Configure { .. } => configure(&mut plan, service, &members, engine, &begun),
         Change::Grow { .. } => {
             return begun.iter().all(|step| !matches!(step, Step::GrowVolume { .. })).then_some(plan);
         }
@@ -52,7 +52,7 @@ fn restarted(begun: &[&Step]) -> Vec<MemberName> {
 
 /// Stores the former specification and has every member take it up: those that were restarted may not run at all under
 /// the new one, so they are restarted again; the others reload.
-fn configure(plan: &mut Plan, members: &Members, begun: &[&Step]) {
+fn configure(plan: &mut Plan, service: &ServiceRecord, members: &Members, engine: &dyn Engine, begun: &[&Step]) {
     let stored = begun.iter().find_map(|step| match step {
         Step::StoreSpec { spec, before } => Some((spec, before)),
         _ => None,
@@ -60,7 +60,7 @@ fn configure(plan: &mut Plan, members: &Members, begun: &[&Step]) {
     let Some((spec, before)) = stored else { return };
     plan.add(Step::StoreSpec { spec: before.clone(), before: spec.clone() }, "as it was");
     let again = restarted(begun);
-    for member in members.restart_order() {
+    for member in engine.configure_order(spec, before, members.names(), service.primary.as_ref()) {
         let step = match again.contains(&member) {
             true => Step::RestartMember { member: member.clone() },
             false => Step::ReloadMember { member: member.clone() },

@@ -60,7 +60,9 @@ impl Step {
         match self {
             Self::AddMember { member, .. } => format!("reserve name and address of {member}"),
             Self::MakeSecrets => "generate passwords and certificates".into(),
-            Self::CreateVolume { volume, size } => format!("create {} volume of {} ({size})", volume.role, volume.member),
+            Self::CreateVolume { volume, size } => {
+                format!("create {} volume of {} ({size})", volume.role, volume.member)
+            }
             Self::CreateDeployment { member } => format!("create container of {member}"),
             Self::StartMember { member } => format!("start {member}"),
             Self::AwaitMember { member, role: Role::Primary } => format!("wait for {member} to accept writes"),
@@ -98,9 +100,11 @@ impl Step {
             | Self::KeepVolume { volume }
             | Self::DeleteVolume { volume }
             | Self::GrowVolume { volume, .. } => Some(&volume.member),
-            Self::MakeSecrets | Self::RemoveSecrets | Self::StoreSpec { .. } | Self::SetPhase { .. } | Self::RemoveService => {
-                None
-            }
+            Self::MakeSecrets
+            | Self::RemoveSecrets
+            | Self::StoreSpec { .. }
+            | Self::SetPhase { .. }
+            | Self::RemoveService => None,
         }
     }
 }

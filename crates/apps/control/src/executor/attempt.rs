@@ -120,7 +120,8 @@ impl Control {
         let text = error.to_string();
         let current = self.operation(&operation.id).await.map_err(|error| error.to_string())?;
         if step_of(&current, index, back).error.as_ref() != Some(&text) {
-            let noted = self.advance(operation, |operation| step_mut(operation, index, back).error = Some(text.clone()));
+            let noted =
+                self.advance(operation, |operation| step_mut(operation, index, back).error = Some(text.clone()));
             noted.await.map_err(|Lost| "another process took the operation over".to_owned())?;
         }
         Ok(current.cancel_requested)

@@ -81,9 +81,23 @@ impl Control {
         Ok(self.store.volumes.remove(&id.to_string()).await?)
     }
 
-    pub(super) async fn grow_volume(&self, id: &VolumeId, size: ByteSize) -> Result<(), StepError> {
+    /// The file system grows in use where the kernel lets us (it asks for CAP_SYS_RESOURCE); elsewhere at the next mount,
+    /// which a restart of the member brings about.
+    pub(super) async fn grow_volume(
+        &self,
+        service: &ServiceName,
+        id: &VolumeId,
+        size: ByteSize,
+    ) -> Result<(), StepError> {
         self.ports.volumes.grow(id, size).await?;
-        self.ports.agent.grow(id).await?;
+        match self.ports.agent.grow(id).await {
+            Ok(()) => {}
+            Err(error) if error.kind == om_backend::ErrorKind::Refused => {
+                tracing::info!(volume = %id, %error, "restarting the member instead");
+                self.restart_member(service, &id.service, &id.member).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
         let grown = |volume: &VolumeRecord| (volume.size < size).then(|| VolumeRecord { size, ..volume.clone() });
         self.store.volumes.change(&id.to_string(), grown).await?;
         Ok(())
@@ -121,12 +135,14 @@ impl Control {
     }
 
     pub(super) async fn remove_service(&self, name: &ServiceName, id: &ServiceId) -> Result<(), StepError> {
+        // The service's record last: once it is gone, nothing would come back to remove the rest.
+        self.store.service_ids.remove(id.as_str()).await?;
         if let Some(stored) = self.store.services.get(name.as_str()).await?
             && stored.value.id == *id
         {
             self.store.services.delete(&stored).await?;
         }
-        Ok(self.store.service_ids.remove(id.as_str()).await?)
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! PostgreSQL: one primary chosen by the platform, the other members streaming from it.
 //!
 //! Main pieces: [`Postgresql`] (declarations), `settings` and `tuning` (which settings there are, which values are
-//! computed), `render` (configuration files), `layout` (where things lie), `state` (how far the cluster on a volume has
+//! computed), `limits` (which order of restarts a change needs), `render` (configuration files), `layout` (where things lie), `state` (how far the cluster on a volume has
 //! come), `cluster` (initialising and copying), `run` (start, stop, reload), `remote` (what a standby asks its primary),
 //! `health` (probe and mending).
 //!
@@ -11,6 +11,7 @@
 mod cluster;
 mod health;
 mod layout;
+mod limits;
 mod remote;
 mod render;
 mod run;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use om_model::{FieldError, MemberName, ServiceName, ServiceSpec, ZoneName};
 
 pub use self::layout::SOCKET_DIR;
+use self::limits::Moves;
 use crate::engine::{ChangeClass, Connection, Engine, SecretKind, SecretSpec, Topology, Version};
 use crate::machine::Machine;
 use crate::member::{Health, MemberConfig, Role};
@@ -115,6 +117,25 @@ impl Engine for Postgresql {
     fn restart_order(&self, members: &[MemberName], primary: Option<&MemberName>) -> Vec<MemberName> {
         let standbys = members.iter().filter(|member| Some(*member) != primary);
         standbys.chain(members.iter().filter(|member| Some(*member) == primary)).cloned().collect()
+    }
+
+    fn configure_order(
+        &self,
+        old: &ServiceSpec,
+        new: &ServiceSpec,
+        members: &[MemberName],
+        primary: Option<&MemberName>,
+    ) -> Vec<MemberName> {
+        let mut order = self.restart_order(members, primary);
+        if !Moves::between(old, new).lowered.is_empty() {
+            // The primary, which comes last of them, goes first.
+            order.sort_by_key(|member| Some(member) != primary);
+        }
+        order
+    }
+
+    fn not_at_once(&self, old: &ServiceSpec, new: &ServiceSpec) -> Option<FieldError> {
+        Moves::between(old, new).conflict()
     }
 
     fn connection(&self, service: &ServiceName, primary: &MemberName, zone: &ZoneName) -> Connection {

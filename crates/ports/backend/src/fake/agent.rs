@@ -28,14 +28,16 @@ impl NodeAgent for FakeAgent {
     async fn status(&self, service: &ServiceId, member: &MemberName) -> Result<MemberStatus> {
         let world = self.world.lock();
         let mounted = world.mounted.get(&(service.clone(), member.clone()));
-        let grant = mounted.ok_or_else(|| PortError::new(ErrorKind::NotFound, "ask", member, "it is not mounted here"))?;
+        let grant =
+            mounted.ok_or_else(|| PortError::new(ErrorKind::NotFound, "ask", member, "it is not mounted here"))?;
         Ok(status(grant, world.broken.get(member)))
     }
 
     async fn reload(&self, service: &ServiceId, member: &MemberName) -> Result<MemberStatus> {
         let key = (service.clone(), member.clone());
         let epoch = self.world.lock().mounted.get(&key).map(|grant| grant.epoch);
-        let epoch = epoch.ok_or_else(|| PortError::new(ErrorKind::NotFound, "reload", member, "it is not mounted here"))?;
+        let epoch =
+            epoch.ok_or_else(|| PortError::new(ErrorKind::NotFound, "reload", member, "it is not mounted here"))?;
         let unreachable = || PortError::new(ErrorKind::Unavailable, "reload", member, "the servers do not answer");
         let grant = self.world.control().ok_or_else(unreachable)?.refresh(service, member, epoch).await?;
         self.world.lock().mounted.insert(key, grant);

@@ -125,6 +125,51 @@ fn the_primary_is_restarted_last() {
     assert_eq!(order, [names[1].clone(), names[2].clone(), names[0].clone()]);
 }
 
+/// The order for a change from the plain specification with `from` to the one with `to`, by index.
+fn order(from: &[(&str, &str)], to: &[(&str, &str)]) -> Vec<String> {
+    let with = |settings: &[(&str, &str)]| ServiceSpec {
+        settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..spec()
+    };
+    let names: Vec<MemberName> = ["a-0", "a-1", "a-2"].map(|name| name.parse().expect("a name")).into();
+    let (from, to) = (with(from), with(to));
+    let order = Postgresql.configure_order(&from, &to, &names, Some(&names[1]));
+    match Postgresql.not_at_once(&from, &to) {
+        Some(refused) => vec![refused.to_string()],
+        None => order.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_lowered_limit_goes_to_the_primary_first_and_a_raised_one_to_the_standbys() {
+    let (standbys_first, primary_first) = (["a-0", "a-2", "a-1"], ["a-1", "a-0", "a-2"]);
+    assert_eq!(order(&[], &[("shared_buffers", "1GB")]), standbys_first, "no limit");
+    for (name, default) in [
+        // 1 GiB of memory gives 102 connections.
+        ("max_connections", "102"),
+        ("max_worker_processes", "8"),
+        ("max_prepared_transactions", "0"),
+        ("max_locks_per_transaction", "64"),
+    ] {
+        assert_eq!(order(&[], &[(name, default)]), standbys_first, "{name} stays");
+        assert_eq!(order(&[], &[(name, "150")]), standbys_first, "{name} raised");
+        assert_eq!(order(&[(name, "150")], &[]), primary_first, "{name} back to its default");
+        assert_eq!(order(&[(name, "1500")], &[(name, "150")]), primary_first, "{name} compared as a number");
+    }
+    assert_eq!(order(&[], &[("max_connections", "101")]), primary_first, "less than the computed default");
+}
+
+#[test]
+fn limits_that_move_both_ways_are_to_be_changed_in_two_steps() {
+    let refused = order(&[("max_locks_per_transaction", "128")], &[("max_connections", "300")]);
+    let [said] = refused.as_slice() else { panic!("{refused:?}") };
+    assert!(
+        said.starts_with("settings.max_locks_per_transaction: is lowered while max_connections is raised"),
+        "{said}"
+    );
+    assert!(said.ends_with("accepted: two changes: first what is raised, then what is lowered"), "{said}");
+}
+
 #[test]
 fn the_rendered_configuration_is_as_reviewed() {
     let mut primary = config(0);
