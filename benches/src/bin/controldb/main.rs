@@ -2,15 +2,12 @@
 //!
 //! Measured are durable conditional updates of 100-byte values (one client; 16 clients, each on keys of its own), gets,
 //! and pages of 100 out of 10,000 records: closed loops, each client with one call at a time. Both stores are used
-//! through the same contract. etcd is a process of its own and may have a core of its own (`--etcd-core`); the built-in
-//! store shares the core of the clients. Pin these with `taskset -c 1 controldb --etcd-core 0`.
-//!
-//! Prints a Markdown table with operations a second, the median, the 99th percentile, and the ratio.
+//! through the same contract. etcd is a process of its own and has core 0 to itself; the built-in store shares core 1
+//! with the clients.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
 mod measure;
-mod stores;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +15,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
+use om_benches::{Report, etcd, machine};
 use om_controldb::{ControlDb, Key};
+use om_sqlite::SqliteDb;
 
 use crate::measure::Measured;
 
@@ -31,27 +30,26 @@ const VALUE: usize = 100;
 #[command(about = "Compares the built-in control database with etcd")]
 struct Options {
     /// How long each case runs, in seconds.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// Where both stores keep their files: a directory on the disk to be measured.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
-    /// The processor etcd runs on (with `taskset`); by default any.
-    #[arg(long)]
-    etcd_core: Option<usize>,
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    machine::pin_here(1)?;
     // One thread for the clients, as they have one core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(compare(&options))
 }
 
 async fn compare(options: &Options) -> Result<()> {
+    let report = Report::begin("controldb", "Control database: the built-in store against etcd");
     let directory = tempfile::Builder::new().prefix("controldb-bench-").tempdir_in(&options.directory)?;
-    let built_in = stores::built_in(directory.path())?;
-    let (etcd, _server) = stores::etcd(directory.path(), options.etcd_core).await?;
+    let built_in: Arc<dyn ControlDb> = Arc::new(SqliteDb::open(directory.path().join("control.db"))?);
+    let (etcd, _server) = etcd::start(directory.path(), 0).await?;
     let period = Duration::from_secs(options.seconds);
     let mut rows = Vec::new();
     for clients in [1, 16] {
@@ -64,8 +62,7 @@ async fn compare(options: &Options) -> Result<()> {
     rows.push(("get, 1 client".to_owned(), gets(&built_in, period).await?, gets(&etcd, period).await?));
     let case = format!("page of 100 of {RECORDS}, 1 client");
     rows.push((case, pages(&built_in, period).await?, pages(&etcd, period).await?));
-    print(&rows);
-    Ok(())
+    tell(report, options.seconds, &rows)
 }
 
 /// Each client updates its own record, over and over, at the revision it got last.
@@ -105,10 +102,21 @@ async fn pages(store: &Arc<dyn ControlDb>, period: Duration) -> Result<Measured>
     measure::together([client], period).await
 }
 
-fn print(rows: &[(String, Measured, Measured)]) {
-    println!("| case | built-in: op/s | p50 | p99 | etcd: op/s | p50 | p99 | built-in ÷ etcd |");
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
-    for (case, ours, etcd) in rows {
-        println!("| {case} | {ours} | {etcd} | {:.1} |", ours.rate() / etcd.rate());
-    }
+fn tell(mut report: Report, seconds: u64, rows: &[(String, Measured, Measured)]) -> Result<()> {
+    report.say(&format!(
+        "Durable conditional updates of {VALUE}-byte values, gets, and pages of 100 out of {RECORDS} records, through the \
+         same contract, in the same run and on the same disk; closed loops of {seconds} s a case. etcd 3.4 (Debian 12) as a \
+         single server, its defaults, on core 0; the built-in store shares core 1 with the clients."
+    ));
+    let ahead = rows.iter().all(|(_, ours, etcd)| ours.rate() > etcd.rate());
+    let verdict = if ahead { "reached" } else { "**missed**" };
+    report.say(&format!("Aim: ahead of etcd in every case: {verdict}."));
+    let row = |(case, ours, etcd): &(String, Measured, Measured)| {
+        let cells = [ours.to_string(), etcd.to_string(), format!("{:.1}", ours.rate() / etcd.rate())];
+        std::iter::once(case.clone()).chain(cells).collect()
+    };
+    let ours = ["case", "built-in: op/s", "p50", "p99"];
+    let columns = [&ours[..], &["etcd: op/s", "p50", "p99", "built-in ÷ etcd"]].concat();
+    report.table(&columns, &rows.iter().map(row).collect::<Vec<Vec<String>>>());
+    report.print()
 }

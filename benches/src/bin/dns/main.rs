@@ -1,7 +1,6 @@
 //! Our name server against Debian's Knot, both pinned to one core and asked by dnsperf on the other.
 //!
-//! `cargo run --release -p om-benches --bin dns [SECONDS]` prints a Markdown table: queries a second with 100 always
-//! waiting, what one query costs the server in processor time, and the latency at 1,000 queries a second. Each number is
+//! `dns [SECONDS]`, the seconds of each run, prints a Markdown table: queries a second with 100 always waiting, what one query costs the server in processor time, and the latency at 1,000 queries a second. Each number is
 //! the median of three runs, the two servers taking turns, so that what else the machine does hits both alike.
 //!
 //! Needs `dnsperf`, `knotd` and `taskset`. The program runs itself with `serve` as the server under test.
@@ -11,8 +10,9 @@
 mod load;
 mod servers;
 
-use std::fmt::Write;
 use std::process::ExitCode;
+
+use om_benches::Report;
 
 use load::{Latency, Throughput};
 use servers::Server;
@@ -54,6 +54,7 @@ impl Runs {
 }
 
 fn compare(seconds: u32) -> Outcome<()> {
+    let report = Report::begin("dns", "Names: our server against Knot");
     let folder = tempfile::tempdir()?;
     let queries = servers::write_queries(folder.path())?;
     let (ours, knot) = (servers::ours()?, servers::knot(folder.path())?);
@@ -63,8 +64,7 @@ fn compare(seconds: u32) -> Outcome<()> {
         our_runs.measure(&ours, &queries, seconds)?;
         knot_runs.measure(&knot, &queries, seconds)?;
     }
-    print!("{}", table(&our_runs, &knot_runs, seconds)?);
-    Ok(())
+    tell(report, &our_runs, &knot_runs, seconds)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -73,21 +73,32 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn table(ours: &Runs, knot: &Runs, seconds: u32) -> Outcome<String> {
-    let mut text = format!(
-        "{}; {} A records, {seconds} s a run, median of {ROUNDS}; server on core 0, dnsperf on core 1\n\n",
-        servers::machine()?,
+fn tell(mut report: Report, ours: &Runs, knot: &Runs, seconds: u32) -> Outcome<()> {
+    report.say(&format!(
+        "Both servers serve the same {} A records from core 0; dnsperf asks from core 1, {seconds} s a run. Each figure is \
+         the median of {ROUNDS} runs, the two servers taking turns.",
         servers::RECORDS
-    );
-    text += "| DNS | openmanage | knotd | ratio |\n|---|---:|---:|---:|\n";
+    ));
+    let mut rows = Vec::new();
     let mut row = |name: &str, digits: usize, of: &dyn Fn(&Runs) -> f64| {
         let (our, their) = (of(ours), of(knot));
-        writeln!(text, "| {name} | {our:.digits$} | {their:.digits$} | {:.2} |", our / their)
+        let ratio = if their == 0.0 { "–".to_owned() } else { format!("{:.2}", our / their) };
+        rows.push(vec![name.to_owned(), format!("{our:.digits$}"), format!("{their:.digits$}"), ratio]);
+        our / their
     };
-    row("queries a second, 100 waiting", 0, &|runs| median(runs.throughput.iter().map(|run| run.per_second)))?;
-    row("processor time per query, µs", 2, &|runs| median(runs.throughput.iter().map(|run| run.processor_micros)))?;
-    row("queries lost", 0, &|runs| median(runs.throughput.iter().map(|run| run.lost)))?;
-    row("p50 at 1,000 a second, µs", 0, &|runs| median(runs.latency.iter().map(|run| run.p50)))?;
-    row("p99 at 1,000 a second, µs", 0, &|runs| median(runs.latency.iter().map(|run| run.p99)))?;
-    Ok(text.replace("NaN", "–"))
+    let throughput =
+        row("queries a second, 100 waiting", 0, &|runs| median(runs.throughput.iter().map(|r| r.per_second)));
+    row("processor time per query, µs", 2, &|runs| median(runs.throughput.iter().map(|r| r.processor_micros)));
+    row("queries lost", 0, &|runs| median(runs.throughput.iter().map(|r| r.lost)));
+    row("p50 at 1,000 a second, µs", 0, &|runs| median(runs.latency.iter().map(|r| r.p50)));
+    let p99 = row("p99 at 1,000 a second, µs", 0, &|runs| median(runs.latency.iter().map(|r| r.p99)));
+    let verdict = |reached: bool| if reached { "reached" } else { "**missed**" };
+    report.say(&format!(
+        "Aims: at least 0.3 of Knot's queries a second: {throughput:.2}, {}; at 1,000 queries a second a 99th percentile \
+         of at most twice Knot's: {p99:.2}, {}.",
+        verdict(throughput >= 0.3),
+        verdict(p99 <= 2.0)
+    ));
+    report.table(&["DNS", "openmanage", "knotd 3.2", "ratio"], &rows);
+    Ok(report.print()?)
 }

@@ -32,14 +32,7 @@ pub(crate) struct Server {
 impl Server {
     /// The processor time it has used, its threads together.
     pub(crate) fn processor_time(&self) -> Outcome<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // After the name, which may hold anything, in parentheses: fields 3 and up; utime and stime are 14 and 15.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks =
-            [11, 12].iter().map(|index| Ok(fields.get(*index).ok_or("short /proc/pid/stat")?.parse::<f64>()?));
-        let ticks: f64 = ticks.sum::<Outcome<f64>>()?;
-        let per_second = u32::try_from(rustix::param::clock_ticks_per_second())?;
-        Ok(Duration::from_secs_f64(ticks / f64::from(per_second)))
+        Ok(om_benches::process::processor_time(self.process.id())?)
     }
 }
 
@@ -150,13 +143,4 @@ fn await_answers(server: &Server) -> Outcome<()> {
             Err(_) => std::thread::sleep(Duration::from_millis(100)),
         }
     }
-}
-
-/// The machine, in a few words.
-pub(crate) fn machine() -> Outcome<String> {
-    let processors = fs::read_to_string("/proc/cpuinfo")?;
-    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let count = processors.lines().filter(|line| line.starts_with("processor")).count();
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    Ok(format!("{} ({count} cores), Linux {}", model.map_or("unknown processor", |(_, name)| name), kernel.trim()))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use om_model::{ClusterName, FieldError, RegionName};
+use serde::{Deserialize, Serialize};
 
 use crate::Environment;
 use crate::args::{Cli, ClusterCommand, Command, ControlDbWord, ImageCommand, UpArgs, VolumeWord};
@@ -39,10 +40,11 @@ pub enum LocalCommand {
     },
 }
 
-/// How server, agent and DNS are started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How server, agent and DNS are started. Written down, it leaves out what goes for one start only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpSettings {
     /// The state directory.
+    #[serde(skip)]
     pub state: PathBuf,
     /// The cluster's name.
     pub cluster: ClusterName,
@@ -59,11 +61,13 @@ pub struct UpSettings {
     /// What volumes are made of.
     pub volumes: VolumeKind,
     /// Return once the server answers.
+    #[serde(skip)]
     pub detach: bool,
 }
 
 /// Where the state of the cluster is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ControlDbKind {
     /// A file in the state directory.
     Sqlite,
@@ -72,7 +76,8 @@ pub enum ControlDbKind {
 }
 
 /// What volumes are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum VolumeKind {
     /// Image files.
     Images,
@@ -81,7 +86,7 @@ pub enum VolumeKind {
 }
 
 /// An address and a prefix length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet {
     /// The first address.
     pub address: IpAddr,

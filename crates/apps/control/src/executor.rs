@@ -176,10 +176,6 @@ impl Control {
     async fn forward(self: &Arc<Self>, mut operation: ServiceOperation) -> Result<ServiceOperation, Lost> {
         let mut failed = None;
         while let Some(index) = operation.steps.iter().position(|step| step.state != StepState::Done) {
-            if operation.cancel_requested {
-                failed = Some("cancelled".to_owned());
-                break;
-            }
             operation = match self.attempt(operation, index, false).await? {
                 Ok(operation) => operation,
                 Err((operation_now, reason)) => {

@@ -7,41 +7,67 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use om_backend::{Deployment, DeploymentState};
+use om_controldb::{Key, Watch};
 use om_model::{EventKind, MemberName, Phase, ServiceRecord};
 
 use crate::control::Control;
 use crate::events::About;
 use crate::steps::{StepError, deployment_name};
+use crate::store::values;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The services whose members should run, as of the last change of any service.
+struct Wanted {
+    watch: Box<dyn Watch>,
+    services: Vec<ServiceRecord>,
+}
 
 impl Control {
     /// Looks every few seconds. Does not return.
     pub(crate) async fn keep_members_running(self: Arc<Self>) {
+        let mut wanted = None;
         loop {
-            if let Err(error) = self.repair_all().await {
+            if let Err(error) = self.repair_all(&mut wanted).await {
                 tracing::warn!(%error, "cannot look after the members");
+                wanted = None;
             }
             self.ports.runtime.clock.sleep(LOOK_EVERY).await;
         }
     }
 
-    async fn repair_all(&self) -> Result<(), StepError> {
-        let mut services = self.store.services.all("").await?;
-        services.retain(|service| service.value.phase == Phase::Active && service.value.queue.is_empty());
-        if services.is_empty() {
+    async fn repair_all(&self, wanted: &mut Option<Wanted>) -> Result<(), StepError> {
+        // Thousands of services are not read again every few seconds, but when one of them changed.
+        let unchanged = wanted.as_mut().is_some_and(|wanted| wanted.watch.changed().now_or_never().is_none());
+        let known = wanted.take().filter(|_| unchanged);
+        let wanted = wanted.insert(match known {
+            Some(known) => known,
+            None => self.wanted().await?,
+        });
+        if wanted.services.is_empty() {
             return Ok(());
         }
         let deployments = self.ports.orchestrator.list(None).await?;
-        for service in services {
-            for member in self.store.members_of(&service.value.id).await? {
-                if let Err(error) = self.repair(&service.value, &member.name, &deployments).await {
-                    tracing::warn!(member = %member.name, %error, "cannot start it; tried again soon");
+        for service in &wanted.services {
+            for index in 0..service.spec.replicas {
+                let member = MemberName::of(&service.name, index);
+                if let Err(error) = self.repair(service, &member, &deployments).await {
+                    tracing::warn!(%member, %error, "cannot start it; tried again soon");
                 }
             }
         }
         Ok(())
+    }
+
+    async fn wanted(&self) -> Result<Wanted, StepError> {
+        let prefix = Key::new("services/").expect("a constant");
+        // Armed before the reading, so that no change falls in between.
+        let watch = self.store.db.watch(&prefix).await?;
+        let mut services = values(self.store.services.all("").await?);
+        services.retain(|service| service.phase == Phase::Active && service.queue.is_empty());
+        Ok(Wanted { watch, services })
     }
 
     async fn repair(&self, service: &ServiceRecord, member: &MemberName, all: &[Deployment]) -> Result<(), StepError> {

@@ -9,8 +9,9 @@ use std::task::Poll;
 use async_trait::async_trait;
 use om_backend::faulty::{Faults, Moment};
 
-/// What is to go wrong.
+/// What is to go wrong; `at` is the number of a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "said once, above")]
 pub enum Plan {
     /// Nothing.
     #[default]

@@ -12,7 +12,7 @@ use om_planning::Change;
 
 use crate::check;
 use crate::cluster::Cluster;
-use crate::faults::Plan;
+use crate::faults::{Plan, Script};
 
 /// Long enough for the zone to be published and repairs to be made after an operation has ended.
 const SETTLE: Duration = Duration::from_secs(90);
@@ -77,15 +77,18 @@ impl Case {
         (cluster.script.moments(), cluster.script.trace())
     }
 
-    /// The whole kit on this case. Every `stride`th moment is taken.
-    pub fn stand(&self, seed: u64, stride: usize, tally: &mut Tally) {
+    /// The whole kit on this case: the process is ended at every `crashes`th moment, and everything else is tried at every
+    /// `others`th.
+    pub fn stand(&self, seed: u64, crashes: usize, others: usize, tally: &mut Tally) {
         let (moments, trace) = self.moments(seed);
         tally.kinds.push(self.change.kind());
         for at in first_of_each_call(&trace) {
             self.stands(seed, Plan::FailForGood { at }, tally);
         }
-        for at in (0..moments).step_by(stride.max(1)) {
+        for at in (0..moments).step_by(crashes) {
             self.stands(seed, Plan::Crash { at }, tally);
+        }
+        for at in (0..moments).step_by(others) {
             self.stands(seed, Plan::Fail { at }, tally);
             self.stands(seed, Plan::Cancel { at, crash_after: None }, tally);
             self.stands(seed, Plan::Cancel { at, crash_after: Some(5 + at % 40) }, tally);
@@ -98,6 +101,7 @@ impl Case {
         let (mut cluster, mut operation) = self.run(seed, plan.clone());
         tally.runs += 1;
         let broken = cluster.script.broken_call();
+        let _told = Told { what: what.clone(), script: cluster.script.clone() };
         cluster.script.lift();
         if operation.state == OperationState::NeedsAttention {
             assert!(broken.is_some(), "{what}: needs attention without cause: {:?}", operation.reason);
@@ -105,8 +109,6 @@ impl Case {
             operation = self.retry(&mut cluster, &operation);
         }
         cluster.pass(SETTLE);
-        // Shown only when a check below fails.
-        println!("{what}: {:?} {:?} {:#?}", operation.state, operation.reason, cluster.script.story());
         match operation.state {
             OperationState::Succeeded => (self.done)(&cluster, &subject()),
             OperationState::RolledBack => {
@@ -127,6 +129,20 @@ impl Case {
         });
         retried.unwrap_or_else(|error| panic!("{}: retry refused: {error}", self.name));
         cluster.finish(&operation.id)
+    }
+}
+
+/// Tells what happened in a run whose check failed.
+struct Told {
+    what: String,
+    script: Script,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}: {:#?}", self.what, self.script.story());
+        }
     }
 }
 

@@ -82,19 +82,19 @@ fn another_seed_interleaves_differently() {
 }
 
 #[test]
-fn create_stands_a_fault_at_every_await() {
+fn create_stands_a_crash_at_every_await() {
     let mut tally = Tally::default();
     for case in cases().into_iter().take(1) {
-        case.stand(1, 1, &mut tally);
+        case.stand(1, 1, 4, &mut tally);
     }
     assert!(tally.rolled_back > 0, "nothing was ever rolled back: {tally:?}");
 }
 
 #[test]
-fn delete_stands_a_fault_at_every_await() {
+fn delete_stands_a_crash_at_every_await() {
     let mut tally = Tally::default();
     for case in cases().into_iter().skip(1).take(2) {
-        case.stand(1, 1, &mut tally);
+        case.stand(1, 1, 6, &mut tally);
     }
     assert!(tally.attended > 0, "a delete that cannot go on must ask for attention: {tally:?}");
 }
@@ -103,7 +103,7 @@ fn delete_stands_a_fault_at_every_await() {
 fn every_kind_of_operation_stands_faults() {
     let mut tally = Tally::default();
     for case in cases() {
-        case.stand(3, 5, &mut tally);
+        case.stand(3, 5, 11, &mut tally);
     }
     for kind in OperationKind::ALL {
         assert!(tally.kinds.contains(&kind), "no case for {kind}");

@@ -5,9 +5,10 @@
 //! secrets.key        the key secrets are sealed with (0600)
 //! admin.token        the token of this machine's administrator (0600)
 //! server.json        where the server is, for the command line
+//! settings.json      how `up` was started last (0600: it may hold an etcd server's password)
 //! ca.crt             the authority's certificate, where the API speaks TLS
 //! openmanage.log     what a process in the background says
-//! openmanage.pid     the process, while it runs
+//! openmanage.pid     the process that serves from here, while it holds the lock on this file
 //! bin/               the member program, as put into members' control folders
 //! volumes/  mnt/     volumes, and where they are mounted
 //! ```
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use om_backend::Runtime;
-use om_cli::{SERVER_FILE, ServerFile, TOKEN_FILE};
+use om_cli::{SERVER_FILE, ServerFile, TOKEN_FILE, UpSettings};
 
 /// Characters of the administrator's token.
 const TOKEN_LENGTH: usize = 48;
@@ -31,13 +32,41 @@ pub(crate) struct StateDir {
 }
 
 impl StateDir {
-    /// Opens or makes the directory, readable by its owner only. The kernel's name of it: without symbolic links.
+    /// Opens or makes the directory, readable by its owner only. The kernel's name of it: without symbolic links. Refused
+    /// if it holds other people's files: they would be shut in with ours, and removed with them by a teardown.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).with_context(|| format!("cannot make the state directory {}", root.display()))?;
-        let root = root.canonicalize().with_context(|| format!("cannot use {}", root.display()))?;
-        fs::set_permissions(&root, Permissions::from_mode(0o700))
-            .with_context(|| format!("cannot protect the state directory {}", root.display()))?;
-        Ok(Self { root })
+        let state = Self::at(root)?;
+        if !state.is_ours() && !state.is_empty()? {
+            bail!("{} is no state directory of openmanage, and is not empty: name another", state.root.display());
+        }
+        fs::set_permissions(&state.root, Permissions::from_mode(0o700))
+            .with_context(|| format!("cannot protect the state directory {}", state.root.display()))?;
+        Ok(state)
+    }
+
+    /// The directory as it is, if it is one of ours; nothing is made or changed.
+    pub(crate) fn existing(root: &Path) -> Result<Option<Self>> {
+        if !root.exists() {
+            return Ok(None);
+        }
+        let state = Self::at(root)?;
+        Ok(state.is_ours().then_some(state))
+    }
+
+    fn at(root: &Path) -> Result<Self> {
+        Ok(Self { root: root.canonicalize().with_context(|| format!("cannot use {}", root.display()))? })
+    }
+
+    /// The first file that a start makes is the lock; a start in the background makes its log even earlier.
+    fn is_ours(&self) -> bool {
+        self.process().exists() || self.log().exists()
+    }
+
+    /// True if it holds nothing but what a file system of its own begins with.
+    fn is_empty(&self) -> Result<bool> {
+        let mut entries = fs::read_dir(&self.root).with_context(|| format!("cannot list {}", self.root.display()))?;
+        Ok(!entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "lost+found")))
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -91,11 +120,26 @@ impl StateDir {
         self.write(&self.root.join(SERVER_FILE), &serde_json::to_vec_pretty(server)?, 0o600)
     }
 
-    /// What [`Self::announce`] wrote last.
-    pub(crate) fn server(&self) -> Result<ServerFile> {
-        let path = self.root.join(SERVER_FILE);
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_slice(&text).with_context(|| format!("{} is not as it was written", path.display()))
+    fn settings_file(&self) -> PathBuf {
+        self.root.join("settings.json")
+    }
+
+    /// How `up` was started last; none if it never came so far as to serve.
+    pub(crate) fn settings(&self) -> Result<Option<UpSettings>> {
+        let path = self.settings_file();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let settings: UpSettings =
+            serde_json::from_slice(&text).with_context(|| format!("{} is not as it was written", path.display()))?;
+        Ok(Some(UpSettings { state: self.root.clone(), ..settings }))
+    }
+
+    /// Keeps them, before anything is made that a later start with others, or a teardown without them, would orphan.
+    pub(crate) fn keep_settings(&self, settings: &UpSettings) -> Result<()> {
+        self.write(&self.settings_file(), &serde_json::to_vec_pretty(settings)?, 0o600)
     }
 
     /// The member program, copied here so that what containers run does not depend on where this program was built.
@@ -120,7 +164,8 @@ impl StateDir {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
             file.write_all(content)?;
             file.sync_all()?;
-            fs::rename(&temporary, path)
+            fs::rename(&temporary, path)?;
+            fs::File::open(&self.root)?.sync_all()
         })();
         written.with_context(|| format!("cannot write {}", path.display()))
     }
@@ -152,3 +197,6 @@ fn is_static(program: &[u8]) -> bool {
     let head = &program[..program.len().min(4096)];
     program.starts_with(b"\x7fELF") && !head.windows(8).any(|window| window == b"ld-linux")
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,7 +66,7 @@ fn settings(dir: &StateDir) -> Result<UpSettings> {
 async fn remove_services(control: &Arc<Control>, delete_volumes: bool) -> Result<()> {
     let (services, _) = control.services(None, om_controldb::PAGE_MAX).await?;
     let kept = control.volumes().await?;
-    if !delete_volumes && !(services.is_empty() && kept.is_empty()) {
+    if !delete_volumes && (!services.is_empty() || !kept.is_empty()) {
         let names: Vec<_> = services.iter().map(|service| service.name.to_string()).collect();
         bail!(
             "there are services ({}) and {} volumes; delete them first, or all of them with --delete-volumes",

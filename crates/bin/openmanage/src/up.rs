@@ -37,7 +37,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<()> {
     }
     let host_dns = listen_dns(&cluster, &settings.dns_listen).await?;
     let network = open_network_now(&cluster).await?;
-    let process = ProcessFile::write(&cluster.state)?;
+    let _process = ProcessFile::write(&cluster.state)?;
     announce(&cluster, &settings, &api, host_dns).await?;
 
     let place = format!("{} on the server's machine", cluster.state.token_file().display());
@@ -50,7 +50,6 @@ pub(crate) async fn run(settings: UpSettings) -> Result<()> {
         },
     );
     serve(cluster, api, router, network).await?;
-    drop(process);
     tracing::info!("ended; members go on");
     Ok(())
 }
@@ -70,7 +69,8 @@ async fn serve(cluster: Cluster, api: Vec<Listener>, router: axum::Router, netwo
     let plugin = plugin.serve(agent.plugin_router(), until(), DRAIN);
     let ending = async {
         let ended = told_to_end().await;
-        drop(stop.send(true));
+        // Nobody listening any more is as good as told.
+        let _ = stop.send(true);
         ended
     };
     let later = async {

@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod change;
+#[cfg(test)]
+mod example;
 mod plan;
 mod rollback;
 mod step;

@@ -144,10 +144,10 @@ fn delete(service: &ServiceRecord, members: &Members, fate: VolumeFate, observed
 
 fn stop(service: &ServiceRecord, members: &Members) -> Plan {
     let mut plan = Plan::default();
-    if service.phase == Phase::Stopped {
-        plan.note("the service is stopped already");
+    match service.phase {
+        Phase::Stopped => plan.note("the service is stopped already"),
+        _ => plan.add(Step::SetPhase { phase: Phase::Stopped }, "so that nothing starts it again"),
     }
-    plan.add(Step::SetPhase { phase: Phase::Stopped }, "so that nothing starts it again");
     stop_all(&mut plan, members);
     plan.note("writes and reads pause until the service is started again; volumes, names and addresses are kept");
     plan
@@ -155,11 +155,11 @@ fn stop(service: &ServiceRecord, members: &Members) -> Plan {
 
 fn start(service: &ServiceRecord, members: &Members) -> Plan {
     let mut plan = Plan::default();
-    if service.phase == Phase::Active {
-        plan.note("the service is active already; members that run are left alone");
-    }
     start_all(&mut plan, members);
-    plan.add(Step::SetPhase { phase: Phase::Active }, "every member serves");
+    match service.phase {
+        Phase::Active => plan.note("the service is active already; members that run are left alone"),
+        _ => plan.add(Step::SetPhase { phase: Phase::Active }, "every member serves"),
+    }
     plan
 }
 

@@ -20,6 +20,8 @@ pub fn rollback(operation: &Operation<Change, Step>, observed: &Observed) -> Opt
         Change::Create { .. } => tear_down(&mut plan, service, &members, VolumeFate::Delete, &observed.volumes),
         _ if begun.is_empty() => {}
         Change::Delete { .. } => return None,
+        // A service that was stopped is not started for a stop that failed, nor one that was active stopped for a start.
+        Change::Stop | Change::Start if !changes_phase(operation) => {}
         Change::Stop => {
             start_all(&mut plan, &members);
             plan.add(Step::SetPhase { phase: om_model::Phase::Active }, "as it was");
@@ -40,6 +42,10 @@ pub fn rollback(operation: &Operation<Change, Step>, observed: &Observed) -> Opt
         }
     }
     Some(plan)
+}
+
+fn changes_phase(operation: &Operation<Change, Step>) -> bool {
+    operation.steps.iter().any(|record| matches!(record.step, Step::SetPhase { .. }))
 }
 
 fn restarted(begun: &[&Step]) -> Vec<MemberName> {

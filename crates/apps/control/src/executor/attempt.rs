@@ -32,12 +32,19 @@ impl Control {
         let now = self.now();
         let operation = self
             .advance(&operation, |operation| {
+                // In one write with the begin: once a step has begun, some operations refuse to be cancelled.
+                if operation.cancel_requested && !back {
+                    return;
+                }
                 let step = step_mut(operation, index, back);
                 step.state = StepState::Running;
                 step.began = Some(now);
                 step.attempts += 1;
             })
             .await?;
+        if operation.cancel_requested && !back {
+            return Ok(Err((operation, "cancelled".into())));
+        }
         let step = step_of(&operation, index, back).step.clone();
         tracing::debug!(operation = %operation.id, step = %step.describe(), "begin");
         let left = operation.deadline.since(self.now());

@@ -1,0 +1,234 @@
+//! A server over fakes. Time is tokio's, paused: it moves when everybody waits.
+#![allow(clippy::disallowed_methods, reason = "the home of the tests' clock")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::{BoxFuture, Either, select};
+use om_backend::fake::{FakeAgent, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World};
+use om_backend::{Clock, Entropy, Runtime, Tasks};
+use om_controldb::memory::MemoryDb;
+use om_controldb::{ControlDb, Entry, Key, PAGE_MAX};
+use om_model::{
+    ByteSize, MemberName, OperationState, Resources, ServiceName, ServiceRecord, ServiceSpec, Timestamp, VolumeSizes,
+};
+use om_planning::{Change, VolumeFate};
+
+use crate::{Accepted, Control, ControlError, Ports, ServiceOperation, Settings, Submission};
+
+/// One server, its database and the world outside.
+pub(super) struct Server {
+    pub(super) control: Arc<Control>,
+    pub(super) db: MemoryDb,
+    pub(super) world: World,
+    pub(super) names: FakeNames,
+    pub(super) time: Arc<Simple>,
+}
+
+impl Server {
+    /// A server with an empty database.
+    pub(super) fn new() -> Self {
+        let (db, world, names, time) = (MemoryDb::new(), World::new(), FakeNames::default(), Arc::new(Simple::new()));
+        let control = control(&db, &world, &names, &time);
+        Self { control, db, world, names, time }
+    }
+
+    /// Another process over the same database; the world talks to that one from now on.
+    pub(super) fn another(&self) -> Arc<Control> {
+        control(&self.db, &self.world, &self.names, &self.time)
+    }
+
+    /// Runs `test` beside the background work.
+    pub(super) async fn beside<T>(&self, test: impl Future<Output = T>) -> T {
+        match select(Box::pin(test), Box::pin(self.control.clone().run())).await {
+            Either::Left((value, _)) => value,
+            Either::Right(_) => panic!("the background work ended"),
+        }
+    }
+
+    pub(super) async fn submit(&self, change: Change) -> Result<Accepted, ControlError> {
+        self.submit_as(&orders(), change, None).await
+    }
+
+    pub(super) async fn submit_as(
+        &self,
+        service: &ServiceName,
+        change: Change,
+        key: Option<&str>,
+    ) -> Result<Accepted, ControlError> {
+        let submission =
+            Submission { service: service.clone(), change, idempotency_key: key.map(str::to_owned), deadline: None };
+        self.control.submit(submission).await
+    }
+
+    /// Submits, and waits until the operation has ended.
+    pub(super) async fn carry(&self, change: Change) -> ServiceOperation {
+        let accepted = self.submit(change).await.expect("accepted");
+        self.ended(&accepted.operation).await
+    }
+
+    pub(super) async fn ended(&self, operation: &ServiceOperation) -> ServiceOperation {
+        loop {
+            let now = self.control.operation(&operation.id).await.expect("stored");
+            if now.state.ended() {
+                return now;
+            }
+            self.pass(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The service orders with `replicas` members, active.
+    pub(super) async fn with_service(&self, replicas: u16) -> ServiceRecord {
+        let operation = self.carry(create(replicas)).await;
+        assert_eq!(operation.state, OperationState::Succeeded, "{:?}", operation.reason);
+        self.pass(Duration::from_secs(1)).await;
+        self.service().await
+    }
+
+    pub(super) async fn service(&self) -> ServiceRecord {
+        self.control.service(&orders()).await.expect("there")
+    }
+
+    pub(super) async fn pass(&self, length: Duration) {
+        self.time.sleep(length).await;
+    }
+
+    /// Every record there is.
+    pub(super) async fn records(&self) -> Vec<Entry> {
+        let mut found: Vec<Entry> = Vec::new();
+        for folder in [
+            "addresses/", "cluster/", "events/", "history/", "members/", "operations/", "pending/", "requests/", "secrets/",
+            "service-ids/", "services/", "volumes/",
+        ] {
+            let prefix = Key::new(folder).expect("a key");
+            let mut after = None;
+            loop {
+                let page = self.db.list(&prefix, after.as_ref(), PAGE_MAX).await.expect("listed");
+                after = page.entries.last().map(|entry| entry.key.clone());
+                found.extend(page.entries);
+                if !page.more {
+                    break;
+                }
+            }
+        }
+        found
+    }
+
+    /// The keys of every record but events, which may tell of what is gone.
+    pub(super) async fn keys_under(&self, folder: &str) -> Vec<String> {
+        let keys = self.records().await.into_iter().map(|entry| entry.key.to_string());
+        keys.filter(|key| key.starts_with(folder)).collect()
+    }
+}
+
+fn control(db: &MemoryDb, world: &World, names: &FakeNames, time: &Arc<Simple>) -> Arc<Control> {
+    let ports = Ports {
+        db: Arc::new(db.clone()),
+        runtime: Runtime { clock: time.clone(), tasks: time.clone(), entropy: time.clone() },
+        orchestrator: Arc::new(FakeOrchestrator::new(world.clone())),
+        volumes: Arc::new(FakeVolumes::new(world.clone())),
+        agent: Arc::new(FakeAgent::new(world.clone())),
+        names: Arc::new(names.clone()),
+        seal: Arc::new(FakeSeal),
+        authority: Arc::new(FakeAuthority),
+    };
+    let settings = Settings {
+        cluster: "test".parse().expect("a name"),
+        zone: "test-openmanage.com".parse().expect("a zone"),
+        region: None,
+        zones: Vec::new(),
+        server_addresses: vec!["127.0.0.1".parse().expect("an address")],
+    };
+    let control = Control::new(ports, settings);
+    world.connect(control.clone());
+    control
+}
+
+pub(super) fn orders() -> ServiceName {
+    name("orders")
+}
+
+pub(super) fn name(text: &str) -> ServiceName {
+    text.parse().expect("a name")
+}
+
+pub(super) fn member(index: u16) -> MemberName {
+    MemberName::of(&orders(), index)
+}
+
+pub(super) fn spec(replicas: u16) -> ServiceSpec {
+    ServiceSpec {
+        engine: "postgresql".into(),
+        version: "15".into(),
+        image: None,
+        replicas,
+        resources: Resources { memory: ByteSize::bytes(1 << 30), cpu_millis: None },
+        volumes: VolumeSizes { data: ByteSize::bytes(10 << 30), journal: None },
+        settings: [].into(),
+        options: [].into(),
+        places: vec![],
+    }
+}
+
+pub(super) fn create(replicas: u16) -> Change {
+    Change::Create { spec: spec(replicas) }
+}
+
+pub(super) const DELETE: Change = Change::Delete { volumes: VolumeFate::Keep };
+
+pub(super) fn configure(setting: &str, value: &str) -> Change {
+    let settings = [(setting.to_owned(), Some(value.to_owned()))].into();
+    Change::Configure { settings, options: [].into() }
+}
+
+/// Paused time that can jump, tokio's tasks, and chance that counts: never the same twice.
+pub(super) struct Simple {
+    began: tokio::time::Instant,
+    jumped: AtomicU64,
+    drawn: AtomicU64,
+}
+
+impl Simple {
+    fn new() -> Self {
+        Self { began: tokio::time::Instant::now(), jumped: AtomicU64::new(0), drawn: AtomicU64::new(0) }
+    }
+
+    /// The wall clock goes on by so much at once; nobody who sleeps wakes for it.
+    pub(super) fn jump(&self, length: Duration) {
+        let ms = u64::try_from(length.as_millis()).expect("small");
+        self.jumped.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Clock for Simple {
+    fn now(&self) -> Timestamp {
+        let jumped = Duration::from_millis(self.jumped.load(Ordering::Relaxed));
+        Timestamp::from_millis(1_700_000_000_000).plus(self.began.elapsed()).plus(jumped)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    async fn sleep(&self, length: Duration) {
+        tokio::time::sleep(length).await;
+    }
+}
+
+impl Tasks for Simple {
+    fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
+        drop(tokio::spawn(task));
+    }
+}
+
+impl Entropy for Simple {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(8) {
+            let drawn = self.drawn.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            chunk.copy_from_slice(&drawn.to_be_bytes()[..chunk.len()]);
+        }
+    }
+}
