@@ -95,6 +95,8 @@ start_docker() {
   else
     note "starting dockerd (no systemd here); its log: $1"
     mkdir -p "$(dirname "$1")"
+    forget_dead /var/run/docker.pid dockerd
+    forget_dead /run/docker/containerd/containerd.pid containerd
     setsid dockerd >>"$1" 2>&1 </dev/null &
     DOCKERD_PID=$!
   fi
@@ -102,6 +104,14 @@ start_docker() {
     [[ -f $1 ]] && tail -n 20 "$1" >&2
     die "Docker does not answer after 60 s" "see ${1} or journalctl -u docker"
   }
+}
+
+# forget_dead FILE NAME: removes a process file whose process has died without removing it. Its number may be another's by
+# now, and the daemon would refuse to start.
+forget_dead() {
+  local pid
+  pid=$(cat "$1" 2>/dev/null) || return 0
+  [[ $(cat "/proc/$pid/comm" 2>/dev/null) == "$2" ]] || rm -f "$1"
 }
 
 # wait_for SECONDS WHAT COMMAND…: runs COMMAND until it succeeds.

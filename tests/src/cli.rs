@@ -55,7 +55,7 @@ impl World {
     /// The CLI with these arguments, told where the server of this world is.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(["--server", &self.server_url(), "--state"]).arg(&self.state);
+        command.args(self.server_flags()).arg("--state").arg(&self.state);
         command.args(arguments).stdin(Stdio::null());
         command
     }

@@ -1,6 +1,7 @@
 //! Docker, seen from outside: by its own command line, never through our code.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
@@ -24,9 +25,30 @@ pub fn networks(label: &str) -> Vec<String> {
     lines(&["network", "ls", "--quiet", "--no-trunc", "--filter", &format!("label={label}")])
 }
 
-/// Names of the volumes of the driver.
-pub fn volumes(driver: &str) -> Vec<String> {
-    lines(&["volume", "ls", "--quiet", "--filter", &format!("driver={driver}")])
+/// A container that a test started; removed when dropped.
+#[derive(Debug)]
+pub struct Started {
+    /// Its id.
+    pub id: String,
+}
+
+impl Started {
+    /// `docker run --detach` with these arguments.
+    ///
+    /// # Errors
+    /// What Docker said. A container that was made all the same is removed.
+    pub fn run(arguments: &[&str]) -> Result<Self, String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("om-tests-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let started = Self { id: name.clone() };
+        docker(&[&["run", "--detach", "--name", &name], arguments].concat()).map(|_| started)
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = docker(&["rm", "--force", &self.id]);
+    }
 }
 
 /// All that Docker knows of a container.

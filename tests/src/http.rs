@@ -52,7 +52,7 @@ impl World {
     /// If nothing comes that is HTTP.
     pub fn raw(&self, pieces: &[&[u8]]) -> Result<Answer, String> {
         let port = u16::try_from(self.port()).expect("a port");
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.to_string())?;
+        let mut stream = TcpStream::connect((self.api_address(), port)).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out can be set");
         stream.set_write_timeout(Some(Duration::from_secs(30))).expect("a time-out can be set");
         // A server that has heard enough answers and hangs up: the rest cannot be sent, and the answer is there.

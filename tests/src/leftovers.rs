@@ -11,12 +11,14 @@ pub fn label(cluster: &str) -> String {
 }
 
 /// Everything of a cluster that is still there, in words; empty if nothing is.
+///
+/// Docker is not asked for volumes: it would ask our plugin, and wait 15 s for it once that is gone. What the plugin
+/// answers is what is mounted, and that the kernel tells.
 pub fn find(cluster: &str, state: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut add = |kind: &str, names: Vec<String>| found.extend(names.iter().map(|name| format!("{kind} {name}")));
     add("container", docker::containers(&label(cluster)));
     add("network", docker::networks(&label(cluster)));
-    add("volume", docker_volumes(cluster));
     add("mount", mounts(state).iter().map(|path| path.display().to_string()).collect());
     add("loop device", loop_devices(state));
     add("process", processes(state));
@@ -88,16 +90,25 @@ fn plugin_sockets(cluster: &str) -> Vec<PathBuf> {
     folder.map(|entry| entry.path()).filter(|path| path.display().to_string().contains(cluster)).collect()
 }
 
-fn docker_volumes(cluster: &str) -> Vec<String> {
-    docker::volumes(&format!("openmanage-{cluster}"))
+/// Containers, mounts and files of one service, by its uuid, that are still there; empty if nothing is.
+pub fn of_service(id: &str, state: &Path) -> Vec<String> {
+    let containers = docker::containers(&format!("com.openmanage.service={id}"));
+    let mut paths = mounts(state);
+    for folder in ["volumes", "mnt"] {
+        let entries = std::fs::read_dir(state.join(folder)).into_iter().flatten().filter_map(Result::ok);
+        paths.extend(entries.map(|entry| entry.path()));
+    }
+    let paths = paths.into_iter().map(|path| path.display().to_string()).filter(|path| path.contains(id));
+    containers.into_iter().chain(paths).collect()
 }
 
 /// Clears away what runs left behind that were killed before they could: their process is gone, their cluster is not.
 pub fn of_former_runs(folder: &Path, prefix: &str) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(id) = name.strip_prefix(prefix) else { continue };
-        if !Path::new("/proc").join(id).exists() {
+        let Some(rest) = name.strip_prefix(prefix) else { continue };
+        let id: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        if !Path::new("/proc").join(&id).exists() {
             println!("clearing away {}, left by a run that was killed", entry.path().display());
             remove(&name, &entry.path());
         }

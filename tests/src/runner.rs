@@ -1,5 +1,6 @@
 //! Runs cases one after the other and reports them as cargo's own harness does, so that its summary can be read alike.
 
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -56,8 +57,11 @@ pub fn run(cases: &[Case], finally: &[Case]) -> ExitCode {
 
 fn run_one(case: &Case, world: &mut World, failed: &mut Vec<&'static str>) {
     let began = Instant::now();
+    print!("test {} ... ", case.name);
+    // The name is shown while the case runs, so that a case that hangs is seen.
+    let _ = std::io::stdout().flush();
     let held = catch_unwind(AssertUnwindSafe(|| (case.run)(world))).is_ok();
-    println!("test {} ... {} ({:.1} s)", case.name, if held { "ok" } else { "FAILED" }, began.elapsed().as_secs_f64());
+    println!("{} ({:.1} s)", if held { "ok" } else { "FAILED" }, began.elapsed().as_secs_f64());
     if !held {
         failed.push(case.name);
         world.describe();

@@ -27,7 +27,21 @@ pub struct World {
     pub state: PathBuf,
     /// The program under test.
     pub binary: PathBuf,
+    /// Tells this world's port and addresses from those of others.
+    number: u32,
+    kind: Kind,
     server: Option<Child>,
+}
+
+/// What is not usual about a world.
+#[derive(Clone, Debug, Default)]
+pub struct Kind {
+    /// The address that the API listens on; a loopback address if none is given.
+    pub address: Option<String>,
+    /// Further flags of `openmanage up`.
+    pub flags: Vec<String>,
+    /// A program, with its arguments, that runs the server.
+    pub wrapper: Vec<String>,
 }
 
 impl World {
@@ -37,17 +51,35 @@ impl World {
     /// If it does not answer in time.
     pub fn start() -> Self {
         leftovers::of_former_runs(Path::new(FOLDER), PREFIX);
-        let cluster = format!("{PREFIX}{}", std::process::id());
+        Self::begin(format!("{PREFIX}{}", std::process::id()), std::process::id(), Kind::default())
+    }
+
+    /// Starts another server beside this one, with a cluster, a state folder and addresses of its own.
+    ///
+    /// # Panics
+    /// If it does not answer in time.
+    pub fn beside(&self, word: &str, kind: Kind) -> Self {
+        Self::begin(format!("{}-{word}", self.cluster), self.number + 2000, kind)
+    }
+
+    fn begin(cluster: String, number: u32, kind: Kind) -> Self {
         let state = Path::new(FOLDER).join(&cluster);
         std::fs::create_dir_all(&state).expect("the state folder can be made");
-        let mut world = Self { state, binary: program("OPENMANAGE_BINARY", "debug/openmanage"), cluster, server: None };
+        let binary = program("OPENMANAGE_BINARY", "debug/openmanage");
+        let mut world = Self { cluster, state, binary, number, kind, server: None };
         world.start_server();
         world
     }
 
-    /// The API's address.
-    pub fn server_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port())
+    /// The address that the API listens on.
+    pub fn api_address(&self) -> &str {
+        self.kind.address.as_deref().unwrap_or("127.0.0.1")
+    }
+
+    /// The flags that tell the CLI where the server is: what the server left in the state folder, where it speaks TLS.
+    pub(crate) fn server_flags(&self) -> Vec<String> {
+        let url = || ["--server".to_owned(), format!("http://127.0.0.1:{}", self.port())];
+        if self.kind.address.is_some() { Vec::new() } else { url().into() }
     }
 
     /// Where the DNS server answers the host.
@@ -62,16 +94,27 @@ impl World {
 
     /// The API's port: above those handed out to outgoing connections, so that none of them takes it first.
     pub fn port(&self) -> u32 {
-        61_000 + std::process::id() % 4000
+        61_000 + self.number % 4000
     }
 
     /// Two octets that tell this run's addresses from those of a quickstart and of other runs.
     fn octets(&self) -> String {
-        format!("{}.{}", 1 + std::process::id() % 200, 1 + std::process::id() / 200 % 200)
+        format!("{}.{}", 1 + self.number % 200, 1 + self.number / 200 % 200)
     }
 
-    fn subnet(&self) -> String {
-        format!("10.{}.{}.0/24", 100 + std::process::id() % 100, std::process::id() / 100 % 250)
+    /// The first three octets of the addresses of the members' network.
+    fn network(&self) -> String {
+        format!("10.{}.{}", 100 + self.number % 100, self.number / 100 % 250)
+    }
+
+    /// The address of the members' network's gateway, which is this machine's.
+    pub fn gateway(&self) -> String {
+        format!("{}.1", self.network())
+    }
+
+    /// The name of the volume plugin in Docker.
+    pub fn driver(&self) -> String {
+        format!("openmanage-{}", self.cluster)
     }
 
     /// The arguments of `openmanage` for this world's server.
@@ -79,12 +122,13 @@ impl World {
         let words = [
             ("--cluster", self.cluster.clone()),
             ("--state", self.state.display().to_string()),
-            ("--listen", format!("127.0.0.1:{}", self.port())),
-            ("--subnet", self.subnet()),
+            ("--listen", format!("{}:{}", self.api_address(), self.port())),
+            ("--subnet", format!("{}.0/24", self.network())),
             ("--dns-listen", format!("{}:53", self.dns())),
         ];
         std::iter::once("up".to_owned())
             .chain(words.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]))
+            .chain(self.kind.flags.iter().cloned())
             .collect()
     }
 
@@ -107,8 +151,11 @@ impl World {
     /// If it ends, or does not answer in time.
     pub fn start_server(&mut self) {
         let log = File::options().create(true).append(true).open(self.log()).expect("the log can be written");
-        let mut command = Command::new(&self.binary);
-        command.args(self.up_arguments()).stdin(Stdio::null());
+        let binary = self.binary.display().to_string();
+        let words: Vec<String> =
+            self.kind.wrapper.iter().cloned().chain([binary]).chain(self.up_arguments()).collect();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a second handle")).stderr(log);
         self.server = Some(command.spawn().expect("the program can be run"));
         eventually(UP_WITHIN, "the server answers", || {
@@ -281,8 +328,11 @@ impl Drop for World {
     fn drop(&mut self) {
         self.kill_server();
         leftovers::remove(&self.cluster, &self.state);
-        for service in ["orders", "small", "pgcluster"] {
-            let _ = std::fs::remove_file(self.state.with_extension(format!("{service}.crt")));
+        let certificate = |name: &str| name.starts_with(&format!("{}.", self.cluster)) && name.ends_with(".crt");
+        for entry in std::fs::read_dir(FOLDER).into_iter().flatten().filter_map(Result::ok) {
+            if certificate(&entry.file_name().to_string_lossy()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
         }
         if !std::thread::panicking() {
             let _ = std::fs::remove_file(self.log());

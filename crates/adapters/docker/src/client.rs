@@ -11,7 +11,8 @@ use tokio::sync::OnceCell;
 
 /// How long an ordinary request may take. Docker asks volume plugins in the middle of some, and waits for them.
 const REQUEST_WITHIN: Duration = Duration::from_secs(180);
-const ADVICE: &str = "start Docker: `systemctl start docker` or `service docker start`";
+const ADVICE: &str = "install Docker if it is missing (apt-get install docker.io), and start it: `systemctl start docker` \
+     or `service docker start`";
 
 /// How the engine is to be used.
 #[derive(Clone, Debug)]

@@ -70,11 +70,13 @@ fn routed(table: &str) -> Vec<Subnet> {
 impl DockerEngine {
     /// Makes the network if it is not there, and tells its addresses.
     pub(crate) async fn ensure_network(&self) -> Result<Network> {
+        let configured = self.settings.subnet.as_deref().map(|text| self.configured(text)).transpose()?;
         if let Some(found) = self.find_network().await? {
-            return self.addresses(&found);
+            let network = self.addresses(&found)?;
+            return configured.map_or(Ok(()), |wanted| self.refuse_another(wanted, &network)).map(|()| network);
         }
-        let wanted = match &self.settings.subnet {
-            Some(text) => vec![self.configured(text)?],
+        let wanted = match configured {
+            Some(subnet) => vec![subnet],
             None => CANDIDATES.iter().filter_map(|text| Subnet::parse(text)).collect(),
         };
         let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
@@ -103,6 +105,17 @@ impl DockerEngine {
             PortError::new(ErrorKind::Invalid, "use the subnet", text, "it is not an IPv4 network of 8 to 28 bits")
                 .advise("write it as its first address and its length, for example 10.123.0.0/16")
         })
+    }
+
+    /// Members keep their addresses for life, so the network keeps its subnet.
+    fn refuse_another(&self, wanted: Subnet, network: &Network) -> Result<()> {
+        let present = format!("{}/{}", network.subnet.0, network.subnet.1);
+        if present == wanted.to_string() {
+            return Ok(());
+        }
+        let detail = format!("it has the subnet {present}, and members keep their addresses");
+        Err(PortError::new(ErrorKind::Invalid, format!("use {wanted} for network"), self.network_name(), detail)
+            .advise(format!("start it with --subnet {present}, or without --subnet")))
     }
 
     /// Our network, if it is there. A stranger's of that name is refused.

@@ -21,7 +21,9 @@ mod watching;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use etcd_client::{Client, Compare, CompareOp, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnResponse, WatchClient};
+use etcd_client::{
+    Client, Compare, CompareOp, DeleteOptions, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnResponse, WatchClient,
+};
 use om_controldb::{
     ControlDb, Entry, Error, ErrorKind, Key, PAGE_MAX, Page, Result, Revision, VALUE_MAX, Watch, check_page_limit,
     check_value,
@@ -107,6 +109,22 @@ impl EtcdDb {
                 Err(Error::new(ErrorKind::Corrupt, "connect", place, detail))
             }
         }
+    }
+
+    /// Removes every record below the prefix, and the mark of the layout: nothing of ours is left there. For an
+    /// installation that is given up, whose servers have ended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if etcd does not answer: repeat it.
+    pub async fn erase(self) -> Result<()> {
+        let place = self.folder.trim_end_matches("records/");
+        let all = DeleteOptions::new().with_prefix();
+        // Deleting what is gone changes nothing, so it may be sent again.
+        let erase = || {
+            let (mut records, all) = (self.records.clone(), all.clone());
+            async move { records.delete(place, Some(all)).await }
+        };
+        self.patiently("delete", place, erase).await.map(drop)
     }
 
     fn path(&self, key: &Key) -> String {

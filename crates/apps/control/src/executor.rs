@@ -132,14 +132,19 @@ impl Control {
         if operation.state == OperationState::RollingBack {
             operation = self.backward(operation).await?;
         }
-        let about = About { service: Some(&operation.service), operation: Some(&operation.id), member: None };
-        let reason = operation.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let message = format!("{} {} {}{reason}", operation.kind, operation.service, state_word(operation.state));
-        self.note(EventKind::OperationEnded, about, message).await;
+        self.note_end(&operation).await;
         self.clear(&operation).await.map_err(|error| {
             tracing::warn!(%error, operation = %operation.id, "cannot clear an ended operation; tried again soon");
             Lost
         })
+    }
+
+    /// Tells that the operation has ended, and how.
+    pub(crate) async fn note_end(&self, operation: &ServiceOperation) {
+        let about = About { service: Some(&operation.service), operation: Some(&operation.id), member: None };
+        let reason = operation.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let message = format!("{} {} {}{reason}", operation.kind, operation.service, state_word(operation.state));
+        self.note(EventKind::OperationEnded, about, message).await;
     }
 
     /// Plans now, when its turn has come: earlier operations have changed what is.
@@ -246,7 +251,7 @@ impl Control {
     }
 
     /// Takes an ended operation out of its queue and off the pending marks, in this order.
-    async fn clear(&self, operation: &ServiceOperation) -> Result<(), ControlError> {
+    pub(crate) async fn clear(&self, operation: &ServiceOperation) -> Result<(), ControlError> {
         self.leave_queue(&operation.service, &operation.id).await?;
         Ok(self.store.pending.remove(operation.id.as_str()).await?)
     }

@@ -36,3 +36,6 @@ pub use events::NumberedEvent;
 pub use kinds::ServiceOperation;
 pub use members::MemberView;
 pub use submit::{Accepted, Submission};
+
+#[cfg(test)]
+mod tests;

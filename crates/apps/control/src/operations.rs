@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use om_controldb::Key;
-use om_model::{OperationId, OperationState, ServiceName, StepState};
+use om_model::{OperationId, OperationKind, OperationState, ServiceName, StepState};
 
 use crate::control::Control;
 use crate::error::ControlError;
@@ -60,6 +60,7 @@ impl Control {
     /// # Errors
     /// [`ControlError::Conflict`] if it has ended, or has no way back (a delete under way).
     pub async fn cancel(&self, id: &OperationId) -> Result<ServiceOperation, ControlError> {
+        let now = self.now();
         let mut refusal = None;
         let changed = self.store.operations.change(id.as_str(), |operation| {
             refusal = why_not_cancel(operation);
@@ -68,10 +69,23 @@ impl Control {
             }
             let mut operation = operation.clone();
             operation.cancel_requested = true;
+            // One that waits has done nothing yet; but for a create, which has its service's record to take back.
+            if operation.state == OperationState::Queued && operation.kind != OperationKind::Create {
+                operation.state = OperationState::RolledBack;
+                operation.reason = Some("cancelled while it waited".into());
+                operation.ended = Some(now);
+            }
             Some(operation)
         });
         let operation = changed.await?.ok_or_else(|| ControlError::not_found("operation", id))?;
-        refusal.map_or(Ok(operation), Err)
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        if operation.state.ended() {
+            self.note_end(&operation).await;
+            self.clear(&operation).await?;
+        }
+        Ok(operation)
     }
 
     /// Takes up again an operation that needs attention, where it stopped.
@@ -149,7 +163,7 @@ fn why_not_cancel(operation: &ServiceOperation) -> Option<ControlError> {
         return conflict(format!("operation {} has ended", operation.id), "there is nothing to cancel");
     }
     let begun = operation.steps.iter().any(|step| step.state != StepState::Pending);
-    let one_way = matches!(operation.kind, om_model::OperationKind::Delete | om_model::OperationKind::Grow);
+    let one_way = matches!(operation.kind, OperationKind::Delete | OperationKind::Grow);
     if begun && one_way {
         return conflict(format!("a {} under way has no way back", operation.kind), "let it end");
     }

@@ -3,10 +3,9 @@
 mod claims;
 mod events;
 mod operations;
-mod ownership;
 mod queue;
 mod repair;
 mod requests;
 mod secrets;
-mod world;
+pub(crate) mod world;
 mod zone;

@@ -12,6 +12,7 @@ use om_control::{Control, Ports, Settings};
 use om_controldb::ControlDb;
 use om_dns::DnsServer;
 use om_docker::DockerEngine;
+use om_etcd::EtcdDb;
 use om_http::{Endpoint, Listener};
 use om_local::LocalVolumes;
 
@@ -39,8 +40,7 @@ pub(crate) fn driver(settings: &UpSettings) -> String {
 
 impl Cluster {
     /// Puts it together. Nothing outside the state directory is touched but the plugin's socket.
-    pub(crate) async fn assemble(settings: &UpSettings) -> Result<Self> {
-        let state = StateDir::open(&settings.state)?;
+    pub(crate) async fn assemble(settings: &UpSettings, state: StateDir) -> Result<Self> {
         let runtime = om_system::runtime();
         let program = state.member_program()?;
         let db = control_db(settings, &state).await?;
@@ -108,14 +108,16 @@ async fn control_db(settings: &UpSettings, state: &StateDir) -> Result<Arc<dyn C
                 .with_context(|| format!("cannot open the control database {}", path.display()))?;
             Ok(Arc::new(db))
         }
-        ControlDbKind::Etcd(endpoints) => {
-            let prefix = format!("openmanage/{}/", settings.cluster);
-            let db = om_etcd::EtcdDb::connect(endpoints, &prefix, om_etcd::Options::default())
-                .await
-                .with_context(|| format!("cannot use etcd at {}", endpoints.join(", ")))?;
-            Ok(Arc::new(db))
-        }
+        ControlDbKind::Etcd(endpoints) => Ok(Arc::new(etcd(settings, endpoints).await?)),
     }
+}
+
+/// The control database in etcd, below a prefix of the cluster's own.
+pub(crate) async fn etcd(settings: &UpSettings, endpoints: &[String]) -> Result<EtcdDb> {
+    let prefix = format!("openmanage/{}/", settings.cluster);
+    EtcdDb::connect(endpoints, &prefix, om_etcd::Options::default())
+        .await
+        .with_context(|| format!("cannot use etcd at {}", endpoints.join(", ")))
 }
 
 fn name_server(settings: &UpSettings) -> DnsServer {

@@ -1,8 +1,9 @@
 //! `openmanage`: server, agent, name server and command line in one program. Wiring only: this crate alone joins adapters
 //! to apps.
 //!
-//! Main pieces: `cluster` (everything of one machine put together), `up` (starting, serving, ending it), `state` (the
-//! state directory), `plane` (the agent's line to the server in the same process), `image`, `teardown`.
+//! Main pieces: `cluster` (everything of one machine put together), `up` (starting, serving, ending it), `background`
+//! (the same, detached), `state` (the state directory), `process` (who serves from it), `settings` (what a later start may
+//! change), `plane` (the agent's line to the server in the same process), `image`, `teardown`.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,8 @@ mod background;
 mod cluster;
 mod image;
 mod plane;
+mod process;
+mod settings;
 mod state;
 mod teardown;
 mod up;
@@ -56,6 +59,9 @@ async fn run() -> u8 {
 }
 
 async fn carry_out(command: LocalCommand) -> anyhow::Result<()> {
+    if !matches!(command, LocalCommand::BuildImage { .. }) && !rustix::process::geteuid().is_root() {
+        anyhow::bail!("this needs root: OpenManage mounts volumes and makes a network; repeat it with sudo");
+    }
     match command {
         LocalCommand::Up(settings) if settings.detach => background::up(&settings).await,
         LocalCommand::Up(settings) => up::run(*settings).await,

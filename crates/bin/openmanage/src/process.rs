@@ -9,8 +9,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use om_backend::Clock;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::time::Timespec;
@@ -19,6 +21,8 @@ use crate::state::StateDir;
 
 /// The second line of the file, once the process serves.
 const SERVES: &str = "serves";
+const TRIES: u32 = 10;
+const TRY_AGAIN: Duration = Duration::from_millis(10);
 
 /// The state directory is this process's.
 pub(crate) struct Serving {
@@ -26,20 +30,26 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Takes the state directory for this process, which is to do `what` there.
-    pub(crate) fn begin(state: &StateDir) -> Result<Self> {
+    /// Takes the state directory for this process.
+    pub(crate) async fn begin(state: &StateDir, clock: &dyn Clock) -> Result<Self> {
         let path = state.process();
         let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o644).open(&path);
         let mut file = opened.with_context(|| format!("cannot write {}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!(
-                "openmanage runs already from {}; end it with `openmanage down`, or name another state directory",
-                state.root().display()
-            ),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Whoever only looks holds it for a moment too.
+                Err(TryLockError::WouldBlock) if tries < TRIES => tries += 1,
+                Err(TryLockError::WouldBlock) => bail!(
+                    "openmanage runs already from {}; end it with `openmanage down`, or name another state directory",
+                    state.root().display()
+                ),
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+                }
             }
+            clock.sleep(TRY_AGAIN).await;
         }
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()))?;
         Ok(Self { file })

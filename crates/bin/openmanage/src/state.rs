@@ -58,9 +58,9 @@ impl StateDir {
         Ok(Self { root: root.canonicalize().with_context(|| format!("cannot use {}", root.display()))? })
     }
 
-    /// The first file that a start makes is the lock; a start in the background makes its log even earlier.
+    /// The first file that a start makes is the process's; a start in the background makes its log even earlier.
     fn is_ours(&self) -> bool {
-        self.process().exists() || self.log().exists()
+        [self.process(), self.log(), self.token_file()].iter().any(|file| file.exists())
     }
 
     /// True if it holds nothing but what a file system of its own begins with.
@@ -118,6 +118,11 @@ impl StateDir {
     /// Tells the command line of this machine where the server is.
     pub(crate) fn announce(&self, server: &ServerFile) -> Result<()> {
         self.write(&self.root.join(SERVER_FILE), &serde_json::to_vec_pretty(server)?, 0o600)
+    }
+
+    /// True if [`Self::announce`] was ever called here.
+    pub(crate) fn announced(&self) -> bool {
+        self.root.join(SERVER_FILE).exists()
     }
 
     fn settings_file(&self) -> PathBuf {

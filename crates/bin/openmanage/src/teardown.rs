@@ -7,29 +7,44 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use om_backend::{NameService, Orchestrator};
-use om_cli::{ControlDbKind, UpSettings, VolumeKind};
+use om_cli::{ControlDbKind, UpSettings};
 use om_control::{Control, Submission};
+use om_controldb::PAGE_MAX;
 use om_model::{OperationState, ServiceName};
 use om_planning::{Change, VolumeFate};
 
 use crate::background;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, etcd};
+use crate::process::{Present, Serving};
 use crate::state::StateDir;
 
 /// Carries it out. Refused while services or volumes are there, unless `delete_volumes`.
 pub(crate) async fn run(state: &Path, delete_volumes: bool, yes: bool) -> Result<()> {
-    if !state.exists() {
-        println!("there is nothing at {}", state.display());
+    let Some(dir) = StateDir::existing(state)? else {
+        println!("there is nothing of openmanage at {}", state.display());
         return Ok(());
-    }
-    let dir = StateDir::open(state)?;
+    };
     if delete_volumes && !yes {
         bail!("this deletes every service and volume of the cluster; add --yes to go on");
     }
-    if background::running(&dir).is_some() {
+    if Present::of(&dir)?.is_some() {
         background::down(dir.root()).await?;
     }
-    let cluster = Cluster::assemble(&settings(&dir)?).await?;
+    let _ours = Serving::begin(&dir, &*om_system::runtime().clock).await?;
+    match dir.settings()? {
+        Some(settings) => remove_cluster(&settings, dir.clone(), delete_volumes).await?,
+        // Where it never served, nothing outside the directory was made. One that served tells by this file.
+        None if dir.announced() => bail!("{} lacks settings.json: start it once more, then repeat", state.display()),
+        None => {}
+    }
+    std::fs::remove_dir_all(dir.root()).with_context(|| format!("cannot remove {}", dir.root().display()))?;
+    println!("nothing of the cluster is left on this machine");
+    Ok(())
+}
+
+/// Removes what lies outside the state directory.
+async fn remove_cluster(settings: &UpSettings, dir: StateDir, delete_volumes: bool) -> Result<()> {
+    let cluster = Cluster::assemble(settings, dir).await?;
     cluster.open_network().await.context("cannot reach the members' network")?;
     let Cluster { control, agent, docker, dns, plugin, .. } = cluster;
     // Docker asks the plugin whenever a container stops, so it is served meanwhile; and operations are carried out.
@@ -41,35 +56,24 @@ pub(crate) async fn run(state: &Path, delete_volumes: bool, yes: bool) -> Result
     }
     dns.withdraw().await?;
     docker.teardown().await.context("cannot remove the members' network")?;
-    drop(control);
-    std::fs::remove_dir_all(dir.root()).with_context(|| format!("cannot remove {}", dir.root().display()))?;
-    println!("nothing of the cluster is left on this machine");
-    Ok(())
-}
-
-/// As `up` was started last: the state directory says it.
-fn settings(dir: &StateDir) -> Result<UpSettings> {
-    let server = dir.server().context("cannot tell which cluster this is")?;
-    Ok(UpSettings {
-        state: dir.root().to_owned(),
-        cluster: server.cluster.parse()?,
-        region: None,
-        listen: Vec::new(),
-        dns_listen: Vec::new(),
-        subnet: None,
-        control_db: ControlDbKind::Sqlite,
-        volumes: VolumeKind::Images,
-        detach: false,
-    })
+    match &settings.control_db {
+        // Its file goes with the directory.
+        ControlDbKind::Sqlite => Ok(()),
+        // The key that its secrets are sealed with goes: the next cluster of this name could do nothing with them.
+        ControlDbKind::Etcd(endpoints) => {
+            etcd(settings, endpoints).await?.erase().await.context("cannot empty the control database")
+        }
+    }
 }
 
 async fn remove_services(control: &Arc<Control>, delete_volumes: bool) -> Result<()> {
-    let (services, _) = control.services(None, om_controldb::PAGE_MAX).await?;
+    let (services, _) = control.services(None, PAGE_MAX).await?;
     let kept = control.volumes().await?;
     if !delete_volumes && (!services.is_empty() || !kept.is_empty()) {
         let names: Vec<_> = services.iter().map(|service| service.name.to_string()).collect();
         bail!(
-            "there are services ({}) and {} volumes; delete them first, or all of them with --delete-volumes",
+            "there are services ({}) and {} volumes; delete them first, or all of them with --delete-volumes \
+             (the server was ended: `openmanage up` starts it again)",
             names.join(", "),
             kept.len()
         );

@@ -2,7 +2,6 @@
 
 use std::future::pending;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -17,6 +16,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cluster::Cluster;
+use crate::process::Serving;
+use crate::settings;
 use crate::state::StateDir;
 
 /// How long requests under way may take when the process ends.
@@ -29,15 +30,18 @@ const HOST_DNS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(
 /// Runs until SIGTERM or SIGINT.
 pub(crate) async fn run(settings: UpSettings) -> Result<()> {
     start_log();
-    let cluster = Cluster::assemble(&settings).await?;
+    let state = StateDir::open(&settings.state)?;
+    let mut serving = Serving::begin(&state, &*om_system::runtime().clock).await?;
+    settings::check(state.settings()?.as_ref(), &settings)?;
+    let cluster = Cluster::assemble(&settings, state).await?;
     // Ports are taken first: one that is not free is reported before anything is served.
     let mut api = Vec::new();
     for address in &settings.listen {
         api.push(Listener::bind(&endpoint(&cluster, *address).await?).await?);
     }
     let host_dns = listen_dns(&cluster, &settings.dns_listen).await?;
+    cluster.state.keep_settings(&settings)?;
     let network = open_network_now(&cluster).await?;
-    let _process = ProcessFile::write(&cluster.state)?;
     announce(&cluster, &settings, &api, host_dns).await?;
 
     let place = format!("{} on the server's machine", cluster.state.token_file().display());
@@ -49,6 +53,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<()> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
     );
+    serving.serves()?;
     serve(cluster, api, router, network).await?;
     tracing::info!("ended; members go on");
     Ok(())
@@ -130,6 +135,7 @@ async fn open_network_now(cluster: &Cluster) -> Result<bool> {
 }
 
 async fn open_network_later(docker: &DockerEngine, dns: &DnsServer, runtime: &Runtime) {
+    let mut said = String::new();
     loop {
         runtime.clock.sleep(DOCKER_AGAIN).await;
         let opened = match docker.network().await {
@@ -138,7 +144,12 @@ async fn open_network_later(docker: &DockerEngine, dns: &DnsServer, runtime: &Ru
         };
         match opened {
             Ok(()) => return,
-            Err(error) => tracing::warn!(%error, "the members' network is not open yet"),
+            // Said once per reason: this may go on for days.
+            Err(error) if error.to_string() == said => {}
+            Err(error) => {
+                tracing::warn!(%error, "the members' network is not open yet");
+                said = error.to_string();
+            }
         }
     }
 }
@@ -170,22 +181,4 @@ pub(crate) fn start_log() {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     // A second start in one process would find it set, and that is as good.
     drop(log.try_init());
-}
-
-/// The file that names this process while it runs.
-struct ProcessFile(PathBuf);
-
-impl ProcessFile {
-    fn write(state: &StateDir) -> Result<Self> {
-        let path = state.process();
-        state.write(&path, std::process::id().to_string().as_bytes(), 0o644)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for ProcessFile {
-    fn drop(&mut self) {
-        // Gone already is as good.
-        let _ = std::fs::remove_file(&self.0);
-    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::BoxFuture;
-use om_controldb::ControlDb;
+use om_controldb::{ControlDb, Key};
 use om_controldb::conformance::run_all;
 use om_etcd::{EtcdDb, Options};
 
@@ -24,4 +24,19 @@ async fn etcd_conforms() {
         made
     };
     run_all(&make).await;
+}
+
+#[tokio::test]
+async fn an_erased_store_is_empty_and_its_neighbours_are_not() {
+    let server = EtcdServer::start();
+    let key = Key::new("services/one").expect("a good key");
+    let open = async |prefix: &str| {
+        EtcdDb::connect(&server.endpoints(), prefix, Options::default()).await.expect("connected")
+    };
+    for prefix in ["om/test", "om/test-2"] {
+        open(prefix).await.create(&key, b"kept").await.expect("created");
+    }
+    open("om/test").await.erase().await.expect("erased");
+    assert_eq!(open("om/test").await.get(&key).await.expect("read"), None);
+    assert!(open("om/test-2").await.get(&key).await.expect("read").is_some());
 }

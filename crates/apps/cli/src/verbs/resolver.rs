@@ -1,7 +1,8 @@
 //! The machine's resolver entry for our zone: what would be changed, and changing it.
 //!
 //! With systemd-resolved, a drop-in that sends our zone, and nothing else, to our DNS server. Elsewhere our DNS server
-//! becomes the first name server of `/etc/resolv.conf`; it forwards other zones.
+//! becomes the first name server of `/etc/resolv.conf`; names of other zones it refuses to this host, which makes the
+//! resolver ask the next one.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -68,7 +69,7 @@ pub(super) fn edit(root: &Path, zone: &str, dns: SocketAddr, remove: bool) -> an
     let without = without_entry(&old, zone);
     let new = if remove { without } else { format!("{}\nnameserver {}\n{without}", marker(zone), dns.ip()) };
     let verb = if remove { "remove" } else { "add, as the first one," };
-    let summary = format!("{verb} our DNS server {} (it forwards other zones than {zone})", dns.ip());
+    let summary = format!("{verb} our DNS server {} (for {zone}; for other names the next server is asked)", dns.ip());
     Ok((new != old).then_some(Edit { path, content: Some(new), summary, then: None }))
 }
 

@@ -58,3 +58,6 @@ impl Control {
         Lost
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::{BoxFuture, Either, select};
 use om_backend::fake::{FakeAgent, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World};
+use om_backend::faulty::{Faults, FaultyDb, Moment};
 use om_backend::{Clock, Entropy, Runtime, Tasks};
 use om_controldb::memory::MemoryDb;
 use om_controldb::{ControlDb, Entry, Key, PAGE_MAX};
@@ -19,40 +20,40 @@ use om_planning::{Change, VolumeFate};
 use crate::{Accepted, Control, ControlError, Ports, ServiceOperation, Settings, Submission};
 
 /// One server, its database and the world outside.
-pub(super) struct Server {
-    pub(super) control: Arc<Control>,
-    pub(super) db: MemoryDb,
-    pub(super) world: World,
-    pub(super) names: FakeNames,
-    pub(super) time: Arc<Simple>,
+pub(crate) struct Server {
+    pub(crate) control: Arc<Control>,
+    pub(crate) db: MemoryDb,
+    pub(crate) world: World,
+    pub(crate) names: FakeNames,
+    pub(crate) time: Arc<Simple>,
 }
 
 impl Server {
     /// A server with an empty database.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (db, world, names, time) = (MemoryDb::new(), World::new(), FakeNames::default(), Arc::new(Simple::new()));
         let control = control(&db, &world, &names, &time);
         Self { control, db, world, names, time }
     }
 
     /// Another process over the same database; the world talks to that one from now on.
-    pub(super) fn another(&self) -> Arc<Control> {
+    pub(crate) fn another(&self) -> Arc<Control> {
         control(&self.db, &self.world, &self.names, &self.time)
     }
 
     /// Runs `test` beside the background work.
-    pub(super) async fn beside<T>(&self, test: impl Future<Output = T>) -> T {
+    pub(crate) async fn beside<T>(&self, test: impl Future<Output = T>) -> T {
         match select(Box::pin(test), Box::pin(self.control.clone().run())).await {
             Either::Left((value, _)) => value,
             Either::Right(_) => panic!("the background work ended"),
         }
     }
 
-    pub(super) async fn submit(&self, change: Change) -> Result<Accepted, ControlError> {
+    pub(crate) async fn submit(&self, change: Change) -> Result<Accepted, ControlError> {
         self.submit_as(&orders(), change, None).await
     }
 
-    pub(super) async fn submit_as(
+    pub(crate) async fn submit_as(
         &self,
         service: &ServiceName,
         change: Change,
@@ -64,12 +65,12 @@ impl Server {
     }
 
     /// Submits, and waits until the operation has ended.
-    pub(super) async fn carry(&self, change: Change) -> ServiceOperation {
+    pub(crate) async fn carry(&self, change: Change) -> ServiceOperation {
         let accepted = self.submit(change).await.expect("accepted");
         self.ended(&accepted.operation).await
     }
 
-    pub(super) async fn ended(&self, operation: &ServiceOperation) -> ServiceOperation {
+    pub(crate) async fn ended(&self, operation: &ServiceOperation) -> ServiceOperation {
         loop {
             let now = self.control.operation(&operation.id).await.expect("stored");
             if now.state.ended() {
@@ -80,29 +81,37 @@ impl Server {
     }
 
     /// The service orders with `replicas` members, active.
-    pub(super) async fn with_service(&self, replicas: u16) -> ServiceRecord {
+    pub(crate) async fn with_service(&self, replicas: u16) -> ServiceRecord {
         let operation = self.carry(create(replicas)).await;
         assert_eq!(operation.state, OperationState::Succeeded, "{:?}", operation.reason);
         self.pass(Duration::from_secs(1)).await;
         self.service().await
     }
 
-    pub(super) async fn service(&self) -> ServiceRecord {
+    /// An operation that is under way until its deadline: a start that waits for the member 0, which does not answer.
+    pub(crate) async fn under_way(&self, service: &ServiceRecord) -> ServiceOperation {
+        self.world.lock().mounted.remove(&(service.id.clone(), MemberName::of(&service.name, 0)));
+        let accepted = self.submit_as(&service.name, Change::Start, None).await.expect("accepted");
+        self.pass(Duration::from_secs(2)).await;
+        let operation = self.control.operation(&accepted.operation.id).await.expect("there");
+        assert_eq!(operation.state, OperationState::Running);
+        operation
+    }
+
+    pub(crate) async fn service(&self) -> ServiceRecord {
         self.control.service(&orders()).await.expect("there")
     }
 
-    pub(super) async fn pass(&self, length: Duration) {
+    pub(crate) async fn pass(&self, length: Duration) {
         self.time.sleep(length).await;
     }
 
     /// Every record there is.
-    pub(super) async fn records(&self) -> Vec<Entry> {
+    pub(crate) async fn records(&self) -> Vec<Entry> {
         let mut found: Vec<Entry> = Vec::new();
-        for folder in [
-            "addresses/", "cluster/", "events/", "history/", "members/", "operations/", "pending/", "requests/", "secrets/",
-            "service-ids/", "services/", "volumes/",
-        ] {
-            let prefix = Key::new(folder).expect("a key");
+        // Every folder's name begins with a lower-case letter.
+        for letter in 'a'..='z' {
+            let prefix = Key::new(letter).expect("a key");
             let mut after = None;
             loop {
                 let page = self.db.list(&prefix, after.as_ref(), PAGE_MAX).await.expect("listed");
@@ -116,8 +125,8 @@ impl Server {
         found
     }
 
-    /// The keys of every record but events, which may tell of what is gone.
-    pub(super) async fn keys_under(&self, folder: &str) -> Vec<String> {
+    /// The keys that begin with `folder`.
+    pub(crate) async fn keys_under(&self, folder: &str) -> Vec<String> {
         let keys = self.records().await.into_iter().map(|entry| entry.key.to_string());
         keys.filter(|key| key.starts_with(folder)).collect()
     }
@@ -125,7 +134,7 @@ impl Server {
 
 fn control(db: &MemoryDb, world: &World, names: &FakeNames, time: &Arc<Simple>) -> Arc<Control> {
     let ports = Ports {
-        db: Arc::new(db.clone()),
+        db: Arc::new(FaultyDb::new(Arc::new(db.clone()), time.clone())),
         runtime: Runtime { clock: time.clone(), tasks: time.clone(), entropy: time.clone() },
         orchestrator: Arc::new(FakeOrchestrator::new(world.clone())),
         volumes: Arc::new(FakeVolumes::new(world.clone())),
@@ -146,19 +155,19 @@ fn control(db: &MemoryDb, world: &World, names: &FakeNames, time: &Arc<Simple>) 
     control
 }
 
-pub(super) fn orders() -> ServiceName {
+pub(crate) fn orders() -> ServiceName {
     name("orders")
 }
 
-pub(super) fn name(text: &str) -> ServiceName {
+pub(crate) fn name(text: &str) -> ServiceName {
     text.parse().expect("a name")
 }
 
-pub(super) fn member(index: u16) -> MemberName {
+pub(crate) fn member(index: u16) -> MemberName {
     MemberName::of(&orders(), index)
 }
 
-pub(super) fn spec(replicas: u16) -> ServiceSpec {
+pub(crate) fn spec(replicas: u16) -> ServiceSpec {
     ServiceSpec {
         engine: "postgresql".into(),
         version: "15".into(),
@@ -172,19 +181,19 @@ pub(super) fn spec(replicas: u16) -> ServiceSpec {
     }
 }
 
-pub(super) fn create(replicas: u16) -> Change {
+pub(crate) fn create(replicas: u16) -> Change {
     Change::Create { spec: spec(replicas) }
 }
 
-pub(super) const DELETE: Change = Change::Delete { volumes: VolumeFate::Keep };
+pub(crate) const DELETE: Change = Change::Delete { volumes: VolumeFate::Keep };
 
-pub(super) fn configure(setting: &str, value: &str) -> Change {
+pub(crate) fn configure(setting: &str, value: &str) -> Change {
     let settings = [(setting.to_owned(), Some(value.to_owned()))].into();
     Change::Configure { settings, options: [].into() }
 }
 
 /// Paused time that can jump, tokio's tasks, and chance that counts: never the same twice.
-pub(super) struct Simple {
+pub(crate) struct Simple {
     began: tokio::time::Instant,
     jumped: AtomicU64,
     drawn: AtomicU64,
@@ -196,7 +205,7 @@ impl Simple {
     }
 
     /// The wall clock goes on by so much at once; nobody who sleeps wakes for it.
-    pub(super) fn jump(&self, length: Duration) {
+    pub(crate) fn jump(&self, length: Duration) {
         let ms = u64::try_from(length.as_millis()).expect("small");
         self.jumped.fetch_add(ms, Ordering::Relaxed);
     }
@@ -221,6 +230,15 @@ impl Clock for Simple {
 impl Tasks for Simple {
     fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
         drop(tokio::spawn(task));
+    }
+}
+
+/// Nothing fails; but every call of the database gives way, so that what happens at once is really mixed.
+#[async_trait]
+impl Faults for Simple {
+    async fn at(&self, _: Moment, _: &str) -> Option<String> {
+        tokio::task::yield_now().await;
+        None
     }
 }
 

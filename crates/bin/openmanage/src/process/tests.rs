@@ -1,17 +1,21 @@
 use super::*;
 
+async fn begin(state: &StateDir) -> Result<Serving> {
+    Serving::begin(state, &*om_system::runtime().clock).await
+}
+
 fn state() -> (tempfile::TempDir, StateDir) {
     let folder = tempfile::tempdir().unwrap();
     let state = StateDir::open(folder.path()).unwrap();
     (folder, state)
 }
 
-#[test]
-fn a_state_directory_has_one_process_at_a_time() {
+#[tokio::test]
+async fn a_state_directory_has_one_process_at_a_time() {
     let (_folder, state) = state();
     assert!(Present::of(&state).unwrap().is_none());
-    let mut serving = Serving::begin(&state).unwrap();
-    let refused = Serving::begin(&state).err().unwrap().to_string();
+    let mut serving = begin(&state).await.unwrap();
+    let refused = begin(&state).await.err().unwrap().to_string();
     assert!(refused.contains("runs already") && refused.contains("openmanage down"), "{refused}");
     assert!(!Present::of(&state).unwrap().unwrap().serves);
     serving.serves().unwrap();
@@ -20,7 +24,7 @@ fn a_state_directory_has_one_process_at_a_time() {
     assert_eq!(u32::try_from(present.pid.as_raw_nonzero().get()).unwrap(), std::process::id());
     drop(serving);
     assert!(Present::of(&state).unwrap().is_none());
-    Serving::begin(&state).unwrap();
+    begin(&state).await.unwrap();
 }
 
 /// After a reboot the number may be a database's: nobody may take it for ours.

@@ -117,8 +117,9 @@ fn a_stop_is_started_again_the_primary_first() {
 
 #[test]
 fn a_start_is_stopped_again() {
+    let stopped = existing(spec(3), Phase::Stopped);
     assert_does(
-        &back_after(2, &Change::Start).expect("a way back"),
+        &back(&half_done(&Change::Start, &stopped, 2), &stopped).expect("a way back"),
         "mark the service stopped
          stop orders-0
          release volumes and name of orders-0

@@ -249,8 +249,10 @@ fn configure_takes_settings_and_options_back_to_their_defaults() {
         options: [("synchronous".to_owned(), "on".to_owned())].into(),
         ..spec(3)
     };
-    let change =
-        Change::Configure { settings: [("work_mem".into(), None)].into(), options: [("synchronous".into(), None)].into() };
+    let change = Change::Configure {
+        settings: [("work_mem".into(), None)].into(),
+        options: [("synchronous".into(), None)].into(),
+    };
     let plan = done_to(&existing(set, Phase::Active), &change);
     assert_eq!(stored(&plan), Some(&spec(3)));
 }

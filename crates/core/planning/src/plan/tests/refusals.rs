@@ -100,10 +100,13 @@ fn a_name_is_refused_where_a_dns_name_would_have_two_owners() {
         ("orders", "orders-primary", "orders-primary"),
     ] {
         let said = called(name, &[there]).expect_err(name);
-        let expected = format!("name: {name} needs the DNS name {label}, which service {there} has; accepted: a NAME for");
+        let expected =
+            format!("name: {name} needs the DNS name {label}, which service {there} has; accepted: a NAME for");
         assert!(said.starts_with(&expected), "{said}");
     }
-    for (name, there) in [("orders-3", "orders"), ("orders", "orders-00"), ("orders-0-0", "orders"), ("orders", "order")] {
+    for (name, there) in
+        [("orders-3", "orders"), ("orders", "orders-00"), ("orders-0-0", "orders"), ("orders", "order")]
+    {
         assert_eq!(called(name, &[there]), Ok(()), "{name} beside {there}");
     }
 }
@@ -174,7 +177,10 @@ fn a_configuration_that_the_engine_refuses_is_not_stored() {
     assert!(said[0].starts_with("settings.work_mem: \"lots\""), "{said:?}");
     let both_ways = configure(&[("max_connections", Some("60")), ("max_worker_processes", Some("16"))]);
     let said = refused(&active, &both_ways);
-    assert!(said[0].starts_with("settings.max_connections: is lowered while max_worker_processes is raised"), "{said:?}");
+    assert!(
+        said[0].starts_with("settings.max_connections: is lowered while max_worker_processes is raised"),
+        "{said:?}"
+    );
     assert!(said[0].contains("accepted: two changes"), "{said:?}");
 }
 
@@ -199,6 +205,7 @@ fn volumes_are_never_made_smaller_nor_out_of_nothing() {
 
 #[test]
 fn the_name_in_a_refusal_is_the_one_asked_for() {
-    let said = plan(&"nothere".parse().expect("a name"), &id(), &Change::Start, &Observed::default()).expect_err("gone");
+    let said =
+        plan(&"nothere".parse().expect("a name"), &id(), &Change::Start, &Observed::default()).expect_err("gone");
     assert_eq!(said.to_string(), "service \"nothere\" does not exist");
 }
