@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use om_tests::cli::Called;
+use om_tests::docker::Started;
 use om_tests::{World, docker, leftovers};
 
 pub(crate) fn a_deleted_service_keeps_its_volumes_until_they_are_deleted(world: &mut World) {
@@ -44,7 +45,8 @@ pub(crate) fn the_originals_command_line_creates_and_deletes(world: &mut World) 
     };
     let create = |engine: &str, name: &str| {
         let (engine, name) = (format!("-service-type={engine}"), format!("-service-name={name}"));
-        call(&["-op=create-service", &engine, &name, "-replicas=3", "-volume-size=1"])
+        // 100 GiB, as its README has it: an image takes room as it is filled.
+        call(&["-op=create-service", &engine, &name, "-replicas=3", "-volume-size=100"])
     };
     let refusal = create("mongodb", "mongodb-replicaset").refused();
     assert!(refusal.contains("mongodb") && refusal.contains("postgresql"), "{refusal}");
@@ -64,9 +66,15 @@ pub(crate) fn the_originals_command_line_creates_and_deletes(world: &mut World) 
 }
 
 /// Runs last but one: whatever the cases left goes by the product's own means.
-pub(crate) fn teardown_removes_services_volumes_network_and_server(world: &mut World) {
+pub(crate) fn teardown_removes_all_of_ours_and_nothing_of_others(world: &mut World) {
+    let image = "openmanage/postgresql:15";
+    let stranger = Started::run(&["--label", "com.example=stranger", "--entrypoint", "sleep", image, "300"]);
+    let stranger = stranger.expect("a container of somebody else's");
+    let started = docker::started_at(&stranger.id);
     world.call(&["cluster", "teardown", "--delete-volumes", "--yes"]).ok();
     assert!(matches!(world.stop_server(), Some(0) | None), "the server was not ended gracefully");
+    assert_eq!(docker::inspect(&stranger.id)["State"]["Running"], true, "a stranger's container was stopped");
+    assert_eq!(docker::started_at(&stranger.id), started, "a stranger's container was restarted");
 }
 
 /// Runs last, when nothing but the product has removed anything.

@@ -41,32 +41,36 @@ pub(crate) fn a_killed_standby_follows_again(world: &mut World) {
     });
 }
 
-pub(crate) fn a_second_container_cannot_mount_a_members_volume(world: &mut World) {
+pub(crate) fn a_standby_whose_data_is_damaged_copies_it_anew(world: &mut World) {
     world.service("orders");
-    let holder = docker::inspect(&world.container("orders-1"));
-    let mounts = holder["Mounts"].as_array().expect("mounts");
-    let volume = mounts.iter().find(|mount| mount["Type"] == "volume").expect("the member has a volume");
-    let (name, driver) = (volume["Name"].as_str().expect("a name"), volume["Driver"].as_str().expect("a driver"));
-    let image = holder["Image"].as_str().expect("an image");
-    let label = format!("com.openmanage.cluster={}", world.cluster);
-    let mount = format!("{name}:/data");
-    let run = [
-        "run",
-        "--rm",
-        "--label",
-        &label,
-        "--volume-driver",
-        driver,
-        "--volume",
-        &mount,
-        "--entrypoint",
-        "true",
-        image,
-    ];
-    let refusal = docker::docker(&run).expect_err("the second mount is refused");
-    assert!(refusal.contains("orders-1") || refusal.contains("held") || refusal.contains("mounted"), "{refusal}");
+    let standby = world.member_with_role("orders", "standby");
+    world.sql("orders", "orders-primary", "CREATE TABLE IF NOT EXISTS precious AS SELECT 1 AS id");
+    let identity = "SELECT system_identifier FROM pg_control_system()";
+    let container = world.container(&standby);
+    let damage = "rm -rf /data/data/global /data/data/base/1 && touch /data/data/damaged";
+    docker::docker(&["exec", &container, "sh", "-c", damage]).expect("root may do that");
+    docker::docker(&["kill", &container]).expect("the container can be killed");
+    let target = world.target("orders", &standby);
+    eventually(HEALTHY_WITHIN, "the standby has a copy again", || {
+        same(target.query("SELECT count(*) FROM precious")?, "1".to_owned())
+    });
     world.healthy("orders", 3);
-    assert_eq!(docker::inspect(&world.container("orders-1"))["State"]["StartedAt"], holder["State"]["StartedAt"]);
+    assert_eq!(target.query(identity).ok(), Some(world.sql("orders", "orders-primary", identity)));
+    let old = docker::docker(&["exec", &world.container(&standby), "test", "-e", "/data/data/damaged"]);
+    assert!(old.is_err(), "the damaged copy was mended somehow, not made anew");
+}
+
+pub(crate) fn a_member_that_dies_while_the_server_is_away_comes_back_with_it(world: &mut World) {
+    world.service("orders");
+    let standby = world.member_with_role("orders", "standby");
+    let container = world.container(&standby);
+    let started = docker::started_at(&container);
+    world.kill_server();
+    docker::docker(&["kill", &container]).expect("the container can be killed");
+    std::thread::sleep(Duration::from_secs(1));
+    world.start_server();
+    world.healthy("orders", 3);
+    assert_ne!(docker::started_at(&world.container(&standby)), started);
 }
 
 pub(crate) fn a_killed_server_stops_no_database_and_drops_no_connection(world: &mut World) {

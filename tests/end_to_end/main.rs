@@ -7,10 +7,17 @@
 mod configuration;
 mod creation;
 mod deletion;
+mod elsewhere;
 mod failures;
+mod following;
 mod life;
+mod naming;
+mod options;
 mod protocol;
 mod refusals;
+mod secrets;
+mod tools;
+mod volumes;
 
 use std::process::ExitCode;
 
@@ -32,10 +39,24 @@ fn main() -> ExitCode {
         case!(creation::a_row_written_at_the_primary_is_read_at_every_standby),
         case!(creation::a_client_without_tls_or_password_is_turned_away),
         case!(creation::the_same_create_again_is_the_same_service_and_another_is_a_conflict),
-        case!(creation::no_secret_is_in_the_containers_environment_or_in_the_state_folder),
+        case!(secrets::no_secret_is_in_the_clear),
+        case!(tools::completion_and_manual_pages_are_written),
+        case!(tools::the_commands_of_the_readme_work),
+        case!(tools::a_dry_run_shows_the_steps_and_does_none),
+        case!(tools::the_member_program_is_small_static_reaps_and_restarts),
+        case!(naming::the_zone_is_a_whole_one),
+        case!(naming::containers_resolve_names_of_other_zones_too),
+        case!(naming::a_name_answers_once_its_member_has_its_volume),
+        case!(volumes::a_second_container_cannot_mount_a_members_volume),
+        case!(volumes::a_volume_named_by_the_service_alone_is_a_free_members),
+        case!(following::output_and_events_are_followed_as_they_come),
+        case!(following::changes_of_one_service_are_ordered_and_a_repeated_request_is_one),
+        case!(elsewhere::beyond_loopback_the_server_speaks_tls_and_wants_a_token),
+        case!(elsewhere::etcd_keeps_the_state_as_the_built_in_database_does),
         case!(failures::a_killed_primary_comes_back_with_its_name_address_and_data),
         case!(failures::a_killed_standby_follows_again),
-        case!(failures::a_second_container_cannot_mount_a_members_volume),
+        case!(failures::a_standby_whose_data_is_damaged_copies_it_anew),
+        case!(failures::a_member_that_dies_while_the_server_is_away_comes_back_with_it),
         case!(failures::a_killed_server_stops_no_database_and_drops_no_connection),
         case!(life::a_rolling_restart_restarts_every_member_and_keeps_the_data),
         case!(life::one_member_is_restarted_alone),
@@ -43,12 +64,20 @@ fn main() -> ExitCode {
         case!(configuration::a_setting_that_reloads_restarts_nothing),
         case!(configuration::a_setting_that_needs_a_restart_gets_one),
         case!(configuration::volumes_grow_while_the_database_runs),
+        case!(options::the_log_is_on_the_journal_volume_if_asked),
+        case!(options::a_synchronous_commit_waits_for_a_standby),
+        case!(options::a_full_volume_is_reported_breaks_nothing_else_and_growth_mends_it),
+        case!(following::an_operation_is_followed_by_server_sent_events),
+        case!(following::a_cancelled_create_leaves_nothing),
+        case!(following::a_server_killed_during_a_create_carries_it_to_its_end),
+        case!(following::what_is_being_created_can_be_deleted),
+        case!(creation::the_same_create_many_times_at_once_makes_one_service),
         case!(deletion::a_deleted_service_keeps_its_volumes_until_they_are_deleted),
         case!(deletion::a_service_deleted_with_its_volumes_leaves_nothing),
         case!(deletion::the_originals_command_line_creates_and_deletes),
     ];
     let finally = [
-        case!(deletion::teardown_removes_services_volumes_network_and_server),
+        case!(deletion::teardown_removes_all_of_ours_and_nothing_of_others),
         case!(deletion::nothing_is_left_after_the_last_service_and_the_server),
     ];
     runner::run(&cases, &finally)

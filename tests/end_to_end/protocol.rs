@@ -2,9 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use om_tests::World;
 use om_tests::cli::Called;
 use om_tests::http::Answer;
+use om_tests::{World, leftovers};
 
 #[track_caller]
 fn is_problem(answer: &Answer, status: u16, code: &str) {
@@ -78,12 +78,21 @@ pub(crate) fn a_second_server_on_the_same_cluster_or_port_says_so_and_ends(world
         let mut command = Command::new(&world.binary);
         Called::of(&command.args(arguments).stdin(Stdio::null()).output().expect("the program can be run"))
     };
-    start(&world.up_arguments()).refused();
+    let refusal = start(&world.up_arguments()).refused();
+    println!("{refusal}");
+    let folder = world.state.display().to_string();
+    assert!(refusal.contains(&folder) && refusal.contains("another"), "the error names the folder: {refusal}");
     let (cluster, state) = (format!("{}-second", world.cluster), format!("{}-second", world.state.display()));
-    let other = [("--cluster", cluster), ("--state", state.clone())];
+    let other = [("--cluster", cluster.clone()), ("--state", state.clone())];
     let refusal = start(&world.up_arguments_with(&other)).refused();
-    std::fs::remove_dir_all(&state).ok();
     assert!(refusal.contains(&world.port().to_string()), "the error names the port: {refusal}");
+    let api = ("--listen", "127.0.0.1:0".to_owned());
+    let refusal = start(&world.up_arguments_with(&[&other[..], &[api]].concat())).refused();
+    let said = refusal.contains(&format!("{}:53", world.dns())) && refusal.contains("--dns-listen");
+    assert!(said, "the error names the address and the flag: {refusal}");
+    let left = leftovers::find(&cluster, std::path::Path::new(&state));
+    std::fs::remove_dir_all(&state).ok();
+    assert_eq!(left, Vec::<String>::new());
     assert_eq!(world.http("GET", "/healthz", "").expect("an answer").status, 200);
 }
 

@@ -3,7 +3,7 @@
 use om_tests::{World, docker, leftovers};
 
 /// Calls of the CLI and words that the refusal must have.
-const REFUSED: [(&[&str], &[&str]); 16] = [
+const REFUSED: [(&[&str], &[&str]); 24] = [
     (&["create", "oracle", "x", "--volume-size", "1"], &["engine", "oracle", "postgresql"]),
     (&["create", "postgresql", "x", "--volume-size", "1", "--version", "99"], &["version", "99"]),
     (&["create", "postgresql", "x", "--volume-size", "1", "--replicas", "0"], &["replicas", "0"]),
@@ -20,6 +20,14 @@ const REFUSED: [(&[&str], &[&str]); 16] = [
     (&["create", "postgresql", "x", "--volume-size", "1", "--colour", "red"], &["--colour"]),
     (&["create", "postgresql", "x", "--volume-size", "1", "--set", "no_such_setting=1"], &["no_such_setting"]),
     (&["create", "postgresql", "x", "--volume-size", "1", "--memory", "1MiB"], &["memory"]),
+    (&["create", "postgresql", "x", "--volume-size", "1", "--replicas", "10"], &["replicas", "10", "9"]),
+    (&["create", "postgresql", "x", "--volume-size", "1", "--zone", "mars-1"], &["zone", "mars-1"]),
+    (&["create", "postgresql", "x", "--volume-size", "1", "--journal-size", "0"], &["journal"]),
+    (&["create", "postgresql", "x", "--volume-size", "1", "--replicas", "1", "--synchronous"], &["synchronous", "2"]),
+    (&["create", "postgresql", "x", "--volume-size", "1", "--option", "colour=red"], &["colour"]),
+    (&["create", "postgresql", "x", "--volume-size", "1", "--set", "fsync=off"], &["fsync"]),
+    (&["create", "postgresql", "x", "--volume-size", "900TiB", "--replicas", "1"], &["volume"]),
+    (&["delete", "--colour", "x"], &["--colour"]),
 ];
 
 pub(crate) fn bad_input_is_refused_by_field_before_anything_is_touched(world: &mut World) {

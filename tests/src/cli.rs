@@ -1,6 +1,9 @@
 //! The command line, as a user or a script calls it.
 
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -80,6 +83,29 @@ impl World {
             .unwrap_or_else(|error| panic!("{arguments:?} printed no JSON ({error}):\n{printed}"))
     }
 
+    /// The values of a call that prints one a line.
+    ///
+    /// # Panics
+    /// As [`Self::json`].
+    #[track_caller]
+    pub fn rows_of_lines(&self, arguments: &[&str]) -> Vec<Value> {
+        let printed = self.call(&[&["--output", "json"], arguments].concat()).ok();
+        let value = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        printed.lines().map(value).collect()
+    }
+
+    /// Calls the CLI and reads along what it prints.
+    ///
+    /// # Panics
+    /// If it cannot be run.
+    pub fn follow(&self, arguments: &[&str]) -> Following {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().expect("the CLI can be run");
+        let printed = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+        let (send, lines) = channel();
+        std::thread::spawn(move || printed.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        Following { child, lines }
+    }
+
     /// The rows of a listing.
     ///
     /// # Panics
@@ -94,5 +120,38 @@ impl World {
             },
             other => panic!("{arguments:?} printed no list: {other}"),
         }
+    }
+}
+
+/// A call that goes on; ended when dropped.
+pub struct Following {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Following {
+    /// The next line that has these words in it.
+    ///
+    /// # Panics
+    /// If none comes within 20 seconds.
+    #[track_caller]
+    pub fn until(&mut self, words: &str) -> String {
+        let began = Instant::now();
+        let mut seen = Vec::new();
+        loop {
+            let left = Duration::from_secs(20).saturating_sub(began.elapsed());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.contains(words) => return line,
+                Ok(line) => seen.push(line),
+                Err(error) => panic!("{words:?} does not come ({error}); what came: {seen:#?}"),
+            }
+        }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -36,12 +36,21 @@ impl World {
     /// # Errors
     /// If the server hung up without an answer.
     pub fn http(&self, method: &str, path: &str, body: &str) -> Result<Answer, String> {
+        self.http_with(method, path, body, &[])
+    }
+
+    /// The same with further headers.
+    ///
+    /// # Errors
+    /// As [`Self::http`].
+    pub fn http_with(&self, method: &str, path: &str, body: &str, headers: &[&str]) -> Result<Answer, String> {
         let token = std::fs::read_to_string(self.token_file()).expect("the token can be read");
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: openmanage\r\nauthorization: Bearer {}\r\n\
-             content-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+             content-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n{}\r\n",
             token.trim(),
-            body.len()
+            body.len(),
+            headers.iter().map(|header| format!("{header}\r\n")).collect::<String>()
         );
         self.raw(&[head.as_bytes(), body.as_bytes()])
     }

@@ -13,6 +13,7 @@
 pub mod cli;
 pub mod client;
 pub mod docker;
+pub mod etcd;
 pub mod http;
 pub mod leftovers;
 pub mod names;

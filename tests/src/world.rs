@@ -152,8 +152,7 @@ impl World {
     pub fn start_server(&mut self) {
         let log = File::options().create(true).append(true).open(self.log()).expect("the log can be written");
         let binary = self.binary.display().to_string();
-        let words: Vec<String> =
-            self.kind.wrapper.iter().cloned().chain([binary]).chain(self.up_arguments()).collect();
+        let words: Vec<String> = self.kind.wrapper.iter().cloned().chain([binary]).chain(self.up_arguments()).collect();
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a second handle")).stderr(log);

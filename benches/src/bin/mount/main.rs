@@ -64,6 +64,8 @@ struct Starts {
     without: Figures,
     local: Figures,
     ours: Figures,
+    /// Ours less local, of each round: what the machine does beside hits both.
+    over: Figures,
 }
 
 fn starts(world: &World, volume: &str, containers: &Containers, rounds: usize) -> Result<Starts> {
@@ -86,8 +88,10 @@ fn starts(world: &World, volume: &str, containers: &Containers, rounds: usize) -
             }
         }
     }
+    let over = took[2].iter().zip(&took[1]).map(|(ours, local)| (ours.as_secs_f64() - local.as_secs_f64()) * 1000.0);
+    let over = Figures::of(over)?;
     let [without, local, ours] = took.map(Figures::millis);
-    Ok(Starts { without: without?, local: local?, ours: ours? })
+    Ok(Starts { without: without?, local: local?, ours: ours?, over })
 }
 
 /// What the plugin's work consists of.
@@ -120,9 +124,9 @@ fn tell(report: &mut Report, starts: &Starts, parts: &[(&'static str, Figures)])
     let row = |name: &str, figures: &Figures| {
         let (median, p95) = (figures.median(), figures.percentile(95));
         let over = format!("{:+.1}", median - base);
-        vec![name.to_owned(), format!("{median:.1}"), format!("{p95:.1}"), over, format!("{:.2}", median / base)]
+        vec![name.to_owned(), format!("{median:.1}"), format!("{p95:.1}"), over, format!("{:.3}", median / base)]
     };
-    let over = starts.ours.median() - base;
+    let over = starts.over.median();
     let verdict = if over <= AIM { "reached" } else { "**missed**" };
     report.say(&format!(
         "How long the Docker engine takes to start the same container (`sleep`, no network) {} times each, in turn. \
@@ -131,7 +135,8 @@ fn tell(report: &mut Report, starts: &Starts, parts: &[(&'static str, Figures)])
          and published through the control database.",
         starts.ours.count()
     ));
-    report.say(&format!("Aim: at most {AIM:.0} ms over the local driver. Measured: {over:.1} ms: {verdict}."));
+    report.say(&format!("Aim: at most {AIM:.0} ms over the local driver. Measured: {over:.1} ms (median of the differences between the two of \
+         each round): {verdict}."));
     let columns = ["start of a container", "median, ms", "p95, ms", "over local, ms", "ratio to local"];
     report.table(
         &columns,

@@ -152,6 +152,21 @@ async fn without_docker_there_is_advice() {
 }
 
 #[tokio::test]
+async fn a_network_keeps_its_subnet() {
+    let cluster = Cluster::new();
+    let made = cluster.engine().network().await.unwrap();
+    let with = |subnet: Option<&str>| {
+        let mut settings = Settings::new(cluster.name.parse().unwrap());
+        settings.subnet = subnet.map(str::to_owned);
+        DockerEngine::new(settings)
+    };
+    assert_eq!(with(None).network().await.unwrap(), made);
+    let refused = with(Some("10.214.0.0/24")).network().await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Invalid, "{refused}");
+    assert!(refused.to_string().contains(&format!("--subnet {}", cluster.subnet)), "{refused}");
+}
+
+#[tokio::test]
 async fn a_bad_subnet_is_refused() {
     for subnet in ["10.0.0.1/16", "fd00::/64", "10.0.0.0/30", "nonsense"] {
         let mut settings = Settings::new("test-subnet".parse().unwrap());

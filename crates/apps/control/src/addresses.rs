@@ -62,3 +62,6 @@ fn candidates(network: &Network) -> Result<impl Iterator<Item = Ipv4Addr>, PortE
     let gateway = network.gateway;
     Ok((first.saturating_add(LEFT_FREE)..upper_half).map(Ipv4Addr::from).filter(move |address| *address != gateway))
 }
+
+#[cfg(test)]
+mod tests;

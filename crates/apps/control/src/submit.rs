@@ -85,21 +85,49 @@ impl Control {
     async fn accept(&self, id: OperationId, submission: Submission) -> Result<Accepted, ControlError> {
         let operation = self.new_operation(id, submission).await?;
         or_exists(self.store.pending.create(operation.id.as_str(), &operation.service).await)?;
-        or_exists(self.store.operations.create(operation.id.as_str(), &operation).await)?;
-        if let Err(error) = self.enqueue(&operation).await {
+        let (operation, repeated) = match self.store.operations.create(operation.id.as_str(), &operation).await {
+            Ok(_) => (operation, false),
+            // The same request under the same key at the same time, or before a crash: that one's operation is ours.
+            Err(error) if error.is_conflict() => (self.operation(&operation.id).await?, true),
+            Err(error) => return Err(error.into()),
+        };
+        if !operation.planned
+            && let Err(error) = self.enqueue(&operation).await
+        {
             if matches!(error, ControlError::Unavailable(_) | ControlError::Broken(_)) {
                 // It may have its place or not; the executor sees to it. Asking again under the same key tells.
                 return Err(error);
             }
-            // Refused after all: somebody took the name meanwhile. Nothing of the request stays.
-            self.store.pending.remove(operation.id.as_str()).await?;
-            self.store.operations.remove(operation.id.as_str()).await?;
-            return Err(error);
+            return self.accepted_after_all(&operation, error).await;
         }
-        let about = About { service: Some(&operation.service), operation: Some(&operation.id), member: None };
-        self.note(EventKind::OperationAccepted, about, format!("{} {} accepted", operation.kind, operation.service))
-            .await;
-        Ok(Accepted { operation, repeated: false })
+        let now = self.store.operations.get(operation.id.as_str()).await?;
+        if let Some(ended) = now.map(|stored| stored.value).filter(|operation| operation.state.ended()) {
+            // The executor, which gives places too, was quicker: it has ended and needs none any more.
+            self.clear(&ended).await?;
+        }
+        if !repeated {
+            let about = About { service: Some(&operation.service), operation: Some(&operation.id), member: None };
+            let message = format!("{} {} accepted", operation.kind, operation.service);
+            self.note(EventKind::OperationAccepted, about, message).await;
+        }
+        Ok(Accepted { operation, repeated })
+    }
+
+    /// Somebody took the name meanwhile, or the last place. Nothing of the request stays; but if the one who took the name
+    /// asked for the same service, it is there as asked for.
+    async fn accepted_after_all(
+        &self,
+        operation: &ServiceOperation,
+        refusal: ControlError,
+    ) -> Result<Accepted, ControlError> {
+        self.store.pending.remove(operation.id.as_str()).await?;
+        self.store.operations.remove(operation.id.as_str()).await?;
+        if let Change::Create { spec } = &operation.parameters
+            && let Some(theirs) = self.created_before(&operation.service, spec).await?
+        {
+            return Ok(Accepted { operation: theirs, repeated: true });
+        }
+        Err(refusal)
     }
 
     async fn new_operation(&self, id: OperationId, submission: Submission) -> Result<ServiceOperation, ControlError> {

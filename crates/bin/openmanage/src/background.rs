@@ -23,7 +23,7 @@ const LOG_MAX: u64 = 32 << 20;
 /// Starts `up` in the background with the flags this process was given, and returns once it serves.
 pub(crate) async fn up(asked: &UpSettings) -> Result<()> {
     let state = StateDir::open(&asked.state)?;
-    settings::check(state.settings()?.as_ref(), asked)?;
+    settings::settle(state.settings()?, asked.clone())?;
     if let Some(present) = Present::of(&state)?.filter(|present| present.serves) {
         println!("openmanage runs already (process {})", present.pid.as_raw_nonzero());
         return Ok(());

@@ -6,15 +6,18 @@
 use anyhow::{Result, bail};
 use om_cli::{ControlDbKind, UpSettings, VolumeKind};
 
-/// Refuses `asked` where it would make another cluster of the one that `kept` was.
-pub(crate) fn check(kept: Option<&UpSettings>, asked: &UpSettings) -> Result<()> {
-    let Some(kept) = kept else { return Ok(()) };
+/// What goes for this start: what is asked, and the members' network as it was if that is left open. Refused where it
+/// would make another cluster of the one that `kept` was.
+pub(crate) fn settle(kept: Option<UpSettings>, asked: UpSettings) -> Result<UpSettings> {
+    let Some(kept) = kept else { return Ok(asked) };
     let differing = [
         ("--cluster", kept.cluster.to_string(), asked.cluster.to_string()),
-        ("--controldb", control_db(kept).to_owned(), control_db(asked).to_owned()),
-        ("--volume-kind", volumes(kept).to_owned(), volumes(asked).to_owned()),
+        ("--controldb", control_db(&kept).to_owned(), control_db(&asked).to_owned()),
+        ("--volume-kind", volumes(&kept).to_owned(), volumes(&asked).to_owned()),
     ];
-    let Some((flag, was, is)) = differing.iter().find(|(_, was, is)| was != is) else { return Ok(()) };
+    let Some((flag, was, is)) = differing.iter().find(|(_, was, is)| was != is) else {
+        return Ok(UpSettings { subnet: asked.subnet.or(kept.subnet), ..asked });
+    };
     bail!(
         "{flag}: {} was begun with {was}, not {is}: start it with {flag} {was}, or name another directory with --state \
          (`openmanage cluster teardown` removes the old cluster)",

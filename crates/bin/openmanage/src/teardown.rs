@@ -32,7 +32,10 @@ pub(crate) async fn run(state: &Path, delete_volumes: bool, yes: bool) -> Result
     }
     let _ours = Serving::begin(&dir, &*om_system::runtime().clock).await?;
     match dir.settings()? {
-        Some(settings) => remove_cluster(&settings, dir.clone(), delete_volumes).await?,
+        // Whatever subnet the network has, it is removed.
+        Some(settings) => {
+            remove_cluster(&UpSettings { subnet: None, ..settings }, dir.clone(), delete_volumes).await?;
+        }
         // Where it never served, nothing outside the directory was made. One that served tells by this file.
         None if dir.announced() => bail!("{} lacks settings.json: start it once more, then repeat", state.display()),
         None => {}

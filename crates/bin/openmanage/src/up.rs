@@ -32,7 +32,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<()> {
     start_log();
     let state = StateDir::open(&settings.state)?;
     let mut serving = Serving::begin(&state, &*om_system::runtime().clock).await?;
-    settings::check(state.settings()?.as_ref(), &settings)?;
+    let settings = settings::settle(state.settings()?, settings)?;
     let cluster = Cluster::assemble(&settings, state).await?;
     // Ports are taken first: one that is not free is reported before anything is served.
     let mut api = Vec::new();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::BoxFuture;
-use om_controldb::{ControlDb, Key};
 use om_controldb::conformance::run_all;
+use om_controldb::{ControlDb, Key};
 use om_etcd::{EtcdDb, Options};
 
 use crate::server::EtcdServer;
@@ -30,9 +30,8 @@ async fn etcd_conforms() {
 async fn an_erased_store_is_empty_and_its_neighbours_are_not() {
     let server = EtcdServer::start();
     let key = Key::new("services/one").expect("a good key");
-    let open = async |prefix: &str| {
-        EtcdDb::connect(&server.endpoints(), prefix, Options::default()).await.expect("connected")
-    };
+    let open =
+        async |prefix: &str| EtcdDb::connect(&server.endpoints(), prefix, Options::default()).await.expect("connected");
     for prefix in ["om/test", "om/test-2"] {
         open(prefix).await.create(&key, b"kept").await.expect("created");
     }

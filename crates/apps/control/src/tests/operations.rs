@@ -31,7 +31,7 @@ async fn an_operation_that_waits_ends_at_once_when_it_is_cancelled() {
             let cancelled = server.control.cancel(&waits.id).await.expect("it had not begun");
             assert_eq!(cancelled.state, OperationState::RolledBack);
             assert_eq!(cancelled.reason.as_deref(), Some("cancelled while it waited"));
-            assert_eq!(server.service().await.queue, [head.id.clone()], "its place is free");
+            assert_eq!(server.service().await.queue, std::slice::from_ref(&head.id), "its place is free");
             assert_eq!(server.keys_under("pending/").await, [format!("pending/{}", head.id)]);
             server.ended(&head).await;
             assert_eq!(server.service().await.spec, service.spec, "nothing of it was done");

@@ -34,7 +34,7 @@ async fn two_changes_of_configuration_at_once_both_happen_one_after_the_other() 
                 server.submit(configure("work_mem", "8MB")),
                 server.submit(configure("max_connections", "300"))
             );
-            let mut both = vec![
+            let mut both = [
                 server.ended(&one.expect("accepted").operation).await,
                 server.ended(&other.expect("accepted").operation).await,
             ];

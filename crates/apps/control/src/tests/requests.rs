@@ -63,6 +63,27 @@ async fn two_at_once_under_one_key_are_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_creates_at_once_without_a_key_are_one_service() {
+    let server = Server::new();
+    server
+        .beside(async {
+            let twice = futures::join!(server.submit(create(1)), server.submit(create(1)));
+            let (one, other) = (twice.0.expect("accepted"), twice.1.expect("accepted"));
+            assert_eq!(one.operation.id, other.operation.id);
+            assert_ne!(one.repeated, other.repeated);
+            assert_eq!(server.ended(&one.operation).await.state, OperationState::Succeeded);
+            assert_eq!(server.keys_under("operations/").await.len(), 1);
+            assert_eq!(server.keys_under("service-ids/").await.len(), 1);
+            let others = name("others");
+            let another =
+                futures::join!(server.submit_as(&others, create(1), None), server.submit_as(&others, create(2), None));
+            let refused = [another.0, another.1].into_iter().filter(Result::is_err).count();
+            assert_eq!(refused, 1, "another specification is a conflict");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_create_repeated_without_a_key_is_the_same_service() {
     let server = Server::new();
     server

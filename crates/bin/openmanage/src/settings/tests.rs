@@ -34,9 +34,9 @@ fn another_cluster_database_or_volume_kind_is_refused() {
         (UpSettings { volumes: VolumeKind::Images, ..settings() }, "--volume-kind directories"),
     ];
     for (asked, advice) in refusals {
-        let refused = check(Some(&kept), &asked).unwrap_err().to_string();
+        let refused = settle(Some(kept.clone()), asked.clone()).unwrap_err().to_string();
         assert!(refused.contains(advice) && refused.contains("/somewhere"), "{refused}");
-        check(None, &asked).unwrap();
+        assert_eq!(settle(None, asked.clone()).unwrap(), asked);
     }
 }
 
@@ -48,5 +48,7 @@ fn addresses_and_endpoints_may_change() {
         control_db: ControlDbKind::Etcd(vec!["http://10.0.0.1:2379".into()]),
         ..settings()
     };
-    check(Some(&settings()), &asked).unwrap();
+    assert_eq!(settle(Some(settings()), asked.clone()).unwrap(), asked);
+    let open = UpSettings { subnet: None, ..asked.clone() };
+    assert_eq!(settle(Some(settings()), open).unwrap(), asked, "the network's subnet is kept");
 }
