@@ -1,4 +1,7 @@
-//! Containers and volumes that a benchmark makes itself, to compare with those that OpenManage makes.
+//! Containers that a benchmark makes itself, to compare with those that OpenManage makes.
+//!
+//! Their volumes are anonymous ones, which go with them: to list volumes, Docker asks every driver it ever saw, and waits
+//! many seconds for each that is gone.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,14 +36,6 @@ impl Containers {
         let made = docker(&[&first[..], arguments, &[IMAGE, "3600"]].concat());
         made.map_err(|said| anyhow!("docker create: {said}"))
     }
-
-    /// Makes a volume of Docker's own local driver.
-    ///
-    /// # Errors
-    /// What Docker said.
-    pub fn volume(&self) -> Result<String> {
-        docker(&["volume", "create", "--label", LABEL]).map_err(|said| anyhow!("docker volume create: {said}"))
-    }
 }
 
 impl Drop for Containers {
@@ -54,14 +49,11 @@ pub fn label() -> &'static str {
     LABEL
 }
 
-/// Removes every container and volume that carries the label.
-pub fn clear() {
+/// Removes every container that carries the label, with its volumes.
+fn clear() {
     let filter = format!("label={LABEL}");
     for container in docker(&["ps", "--all", "--quiet", "--filter", &filter]).unwrap_or_default().lines() {
         let _ = docker(&["rm", "--force", "--volumes", container]);
-    }
-    for volume in docker(&["volume", "ls", "--quiet", "--filter", &filter]).unwrap_or_default().lines() {
-        let _ = docker(&["volume", "rm", "--force", volume]);
     }
 }
 

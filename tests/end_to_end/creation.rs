@@ -94,9 +94,8 @@ pub(crate) fn the_same_create_again_is_the_same_service_and_another_is_a_conflic
 
 pub(crate) fn the_same_create_many_times_at_once_makes_one_service(world: &mut World) {
     let create = ["create", "postgresql", "once", "--replicas", "1", "--volume-size", "512MiB", "--memory", "256MiB"];
-    let calls: Vec<_> = (0..5).map(|_| world.command(&create).spawn().expect("the CLI can be run")).collect();
-    for mut call in calls {
-        assert!(call.wait().expect("the CLI ends").success());
+    for called in world.call_at_once(&vec![create.to_vec(); 5]) {
+        called.ok();
     }
     let id = world.json(&["get", "once"])["id"].as_str().expect("an id").to_owned();
     assert_eq!(docker::containers(&format!("com.openmanage.service={id}")).len(), 1);

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 use om_tests::etcd::Etcd;
 use om_tests::world::Kind;
@@ -21,7 +22,7 @@ pub(crate) fn beyond_loopback_the_server_speaks_tls_and_wants_a_token(world: &mu
     let refusal = other.call(&["--token-file", &wrong.display().to_string(), "list"]).refused();
     assert!(refusal.contains("token"), "{refusal}");
     // Without the authority's certificate the server is a stranger.
-    let mut command = std::process::Command::new(&other.binary);
+    let mut command = Command::new(&other.binary);
     command.args(["--server", &url, "--token-file"]).arg(other.token_file()).args(["--state", "/nonexistent", "list"]);
     let refusal = om_tests::cli::Called::of(&command.output().expect("the CLI can be run")).refused();
     assert!(refusal.to_lowercase().contains("certificate"), "{refusal}");
@@ -35,6 +36,26 @@ pub(crate) fn beyond_loopback_the_server_speaks_tls_and_wants_a_token(world: &mu
     let told = String::from_utf8_lossy(&told);
     assert!(!told.contains("200 OK") && !told.contains("items"), "answered without TLS: {told}");
 
+    other.call(&["cluster", "teardown", "--yes"]).ok();
+    assert_eq!(leftovers::find(&other.cluster, &other.state), Vec::<String>::new());
+}
+
+pub(crate) fn in_the_background_it_is_started_and_ended_by_commands(world: &mut World) {
+    let mut other = world.beside("background", Kind::default());
+    other.stop_server();
+    let mut arguments = other.up_arguments();
+    arguments.push("--detach".into());
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Not through pipes: what goes on in the background would keep them open.
+    let state = other.state.display().to_string();
+    let up = || Command::new(&other.binary).args(&words).stdin(Stdio::null()).stdout(Stdio::null()).status();
+    assert!(up().expect("the program can be run").success());
+    other.call(&["list"]).ok();
+    assert!(up().expect("the program can be run").success(), "it runs already, as asked for");
+    other.call(&["down"]).ok();
+    assert!(other.call(&["list"]).refused().contains(&other.port().to_string()), "it has not ended");
+    let running = leftovers::find(&other.cluster, &other.state);
+    assert!(!running.iter().any(|left| left.starts_with("process")), "{state}: {running:?}");
     other.call(&["cluster", "teardown", "--yes"]).ok();
     assert_eq!(leftovers::find(&other.cluster, &other.state), Vec::<String>::new());
 }

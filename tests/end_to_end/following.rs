@@ -46,6 +46,16 @@ pub(crate) fn a_cancelled_create_leaves_nothing(world: &mut World) {
     assert!(refusal.contains("ended") || refusal.contains("rolled"), "{refusal}");
 }
 
+pub(crate) fn a_create_that_cannot_be_done_says_why_and_leaves_nothing(world: &mut World) {
+    let create = ["create", "postgresql", "faceless", "--image", "openmanage/absent:1", "--replicas", "1"];
+    let called = world.call(&[&create[..], &["--volume-size", "512MiB", "--memory", "256MiB"]].concat());
+    assert_eq!(called.code, 4, "{called:?}");
+    assert!(called.refused().contains("openmanage/absent:1"), "which image is not said");
+    let operation = world.rows(&["operations", "list", "--service", "faceless"]).remove(0);
+    assert_eq!(operation["state"], "rolled-back", "{operation:#}");
+    nothing_is_left(world, "faceless", &text(&operation, "service_id"));
+}
+
 pub(crate) fn a_server_killed_during_a_create_carries_it_to_its_end(world: &mut World) {
     let (operation, id) = begin(world, "reborn", "2");
     a_container_is_there(&id);
@@ -107,10 +117,9 @@ pub(crate) fn output_and_events_are_followed_as_they_come(world: &mut World) {
 pub(crate) fn changes_of_one_service_are_ordered_and_a_repeated_request_is_one(world: &mut World) {
     world.service("orders");
     let before = world.rows(&["operations", "list", "--service", "orders"]).len();
-    let set = |value: u32| world.command(&["config", "set", "orders", &format!("work_mem={value}MB")]).spawn();
-    let calls: Vec<_> = (5..10).map(|value| set(value).expect("the CLI can be run")).collect();
-    for mut call in calls {
-        assert!(call.wait().expect("the CLI ends").success());
+    let values = ["work_mem=5MB", "work_mem=6MB", "work_mem=7MB", "work_mem=8MB", "work_mem=9MB"];
+    for called in world.call_at_once(&values.map(|value| vec!["config", "set", "orders", value])) {
+        called.ok();
     }
     let operations = world.rows(&["operations", "list", "--service", "orders"]);
     let mut spans: Vec<_> = operations[before..]

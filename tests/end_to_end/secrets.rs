@@ -31,7 +31,7 @@ fn places(world: &World) -> Vec<(String, Vec<u8>)> {
     for member in MEMBERS {
         let container = world.container(member);
         places.push((format!("docker inspect {member}"), docker::inspect(&container).to_string().into_bytes()));
-        places.push((format!("output of {member}"), docker::docker(&["logs", &container]).expect("logs").into_bytes()));
+        places.push((format!("output of {member}"), docker::output(&container).into_bytes()));
         let top = docker::docker(&["top", &container, "-o", "pid"]).expect("processes");
         processes.extend(top.lines().skip(1).map(|line| line.trim().to_owned()));
     }

@@ -72,6 +72,17 @@ impl World {
         Called::of(&self.command(arguments).output().expect("the CLI can be run"))
     }
 
+    /// Calls the CLI several times at once and waits for all.
+    ///
+    /// # Panics
+    /// If it cannot be run at all.
+    pub fn call_at_once(&self, calls: &[Vec<&str>]) -> Vec<Called> {
+        let begin =
+            |arguments: &Vec<&str>| self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let begun: Vec<_> = calls.iter().map(|arguments| begin(arguments).expect("the CLI can be run")).collect();
+        begun.into_iter().map(|call| Called::of(&call.wait_with_output().expect("the CLI ends"))).collect()
+    }
+
     /// Calls the CLI for JSON.
     ///
     /// # Panics

@@ -62,6 +62,17 @@ pub fn inspect(container: &str) -> Value {
     list.remove(0)
 }
 
+/// What a container has written to its standard output and error.
+///
+/// # Panics
+/// If the container is gone.
+#[track_caller]
+pub fn output(container: &str) -> String {
+    let output = Command::new("docker").args(["logs", container]).output().expect("docker can be run");
+    assert!(output.status.success(), "no output of {container}");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
 /// The process id, on this machine, of a container's first process.
 ///
 /// # Panics

@@ -206,8 +206,7 @@ impl World {
 
     fn log_tail(&self) -> String {
         let log = std::fs::read_to_string(self.log()).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        last_lines(&log, 40)
     }
 
     /// Prints what a person would look at after a failure.
@@ -216,8 +215,9 @@ impl World {
         for container in docker::containers(&leftovers::label(&self.cluster)) {
             let name = docker::inspect(&container)["Name"].to_string();
             println!(
-                "--- container {name}\n{}",
-                docker::docker(&["logs", "--tail", "15", &container]).unwrap_or_default()
+                "--- container {name}
+{}",
+                last_lines(&docker::output(&container), 15)
             );
         }
         println!("---");
@@ -337,6 +337,11 @@ impl Drop for World {
             let _ = std::fs::remove_file(self.log());
         }
     }
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// A program under test: named by the environment variable, else where cargo puts it.

@@ -18,7 +18,7 @@ pub(super) enum Layer {
     Adapters,
     Apps,
     Bin,
-    /// Tests, benchmarks and tools: they may use everything, and nothing uses them.
+    /// Tests, benchmarks and tools: they may use everything, and nothing else uses them.
     Around,
 }
 
@@ -86,7 +86,7 @@ fn below(layer: Layer) -> &'static [Layer] {
         Layer::Ports | Layer::Adapters => &[Layer::Core, Layer::Ports],
         Layer::Apps => &[Layer::Core, Layer::Ports, Layer::Apps],
         Layer::Bin => &[Layer::Core, Layer::Ports, Layer::Adapters, Layer::Apps],
-        Layer::Around => &[Layer::Core, Layer::Ports, Layer::Adapters, Layer::Apps, Layer::Bin],
+        Layer::Around => &[Layer::Core, Layer::Ports, Layer::Adapters, Layer::Apps, Layer::Bin, Layer::Around],
     }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Three PostgreSQL servers as one would start them by hand: a primary by initdb, two standbys by pg_basebackup, each on a
-# volume of Docker's local driver, on the default bridge. Prints `STEP<tab>SECONDS` lines; removes nothing.
+# volume of Docker's local driver (which goes with its container), on the default bridge. Prints `STEP<tab>SECONDS` lines; removes nothing.
 # Arguments: the image, a label for everything made, the beginning of names.
 set -euo pipefail
 export LC_ALL=C
@@ -16,8 +16,7 @@ lap() {
 
 # run NAME SCRIPT: starts a container that runs SCRIPT as the user postgres, in a data directory of its own.
 run() {
-  docker volume create --label "$label" "$1" >/dev/null
-  docker run --detach --label "$label" --name "$1" --volume "$1:/data" --shm-size 256m --entrypoint bash "$image" -c \
+  docker run --detach --label "$label" --name "$1" --volume /data --shm-size 256m --entrypoint bash "$image" -c \
     'chown postgres: /data && exec setpriv --reuid=postgres --regid=postgres --init-groups bash -euc "$0"' "$2" >/dev/null
   docker inspect --format '{{.NetworkSettings.IPAddress}}' "$1"
 }

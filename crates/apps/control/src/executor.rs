@@ -37,16 +37,21 @@ pub(crate) struct Lost;
 impl Control {
     /// Works on all queues. Does not return.
     pub(crate) async fn execute_operations(self: Arc<Self>) {
-        let prefix = Key::new("pending/").expect("a constant");
+        // Accepting an operation begins with its pending mark, so that it is found again whatever happens, and ends with its
+        // place in its service's queue: whoever looks at the mark alone may come too early, and is not woken again.
+        let pending = Key::new("pending/").expect("a constant");
+        let services = Key::new("services/").expect("a constant");
         loop {
-            let watch = self.store.db.watch(&prefix).await;
+            let watches = (self.store.db.watch(&pending).await, self.store.db.watch(&services).await);
             if let Err(error) = self.start_workers().await {
                 tracing::warn!(%error, "cannot look for operations");
             }
-            match watch {
-                Ok(mut watch) => drop(self.ports.runtime.within(LOOK_EVERY, watch.changed()).await),
-                Err(_) => self.ports.runtime.clock.sleep(LOOK_EVERY).await,
-            }
+            let (Ok(mut pending_watch), Ok(mut services_watch)) = watches else {
+                self.ports.runtime.clock.sleep(LOOK_EVERY).await;
+                continue;
+            };
+            let change = futures::future::select(pending_watch.changed(), services_watch.changed());
+            drop(self.ports.runtime.within(LOOK_EVERY, change).await);
         }
     }
 

@@ -69,7 +69,9 @@ impl Control {
         {
             return Ok(Accepted { operation, repeated: true });
         }
-        self.preview(service, change).await?;
+        if let Err(refusal) = self.preview(service, change).await {
+            return self.unless_created_meanwhile(service, change, refusal).await;
+        }
         self.orchestrator_answers(change).await?;
         let id = match id {
             Some(id) => id,
@@ -113,8 +115,7 @@ impl Control {
         Ok(Accepted { operation, repeated })
     }
 
-    /// Somebody took the name meanwhile, or the last place. Nothing of the request stays; but if the one who took the name
-    /// asked for the same service, it is there as asked for.
+    /// Somebody took the name meanwhile, or the last place. Nothing of the request stays.
     async fn accepted_after_all(
         &self,
         operation: &ServiceOperation,
@@ -122,10 +123,21 @@ impl Control {
     ) -> Result<Accepted, ControlError> {
         self.store.pending.remove(operation.id.as_str()).await?;
         self.store.operations.remove(operation.id.as_str()).await?;
-        if let Change::Create { spec } = &operation.parameters
-            && let Some(theirs) = self.created_before(&operation.service, spec).await?
+        self.unless_created_meanwhile(&operation.service, &operation.parameters, refusal).await
+    }
+
+    /// The refusal; but if somebody took the name since it was looked at, and asked for the same service, it is there as
+    /// asked for.
+    async fn unless_created_meanwhile(
+        &self,
+        service: &ServiceName,
+        change: &Change,
+        refusal: ControlError,
+    ) -> Result<Accepted, ControlError> {
+        if let Change::Create { spec } = change
+            && let Some(operation) = self.created_before(service, spec).await?
         {
-            return Ok(Accepted { operation: theirs, repeated: true });
+            return Ok(Accepted { operation, repeated: true });
         }
         Err(refusal)
     }

@@ -20,6 +20,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A log larger than this many bytes is begun anew at the next start.
 const LOG_MAX: u64 = 32 << 20;
 
+/// Tells the process that is started in the background that it is that process: its flags are those of the first.
+const DETACHED: &str = "OPENMANAGE_DETACHED";
+
+/// True in the process that [`up`] started.
+pub(crate) fn detached() -> bool {
+    std::env::var_os(DETACHED).is_some()
+}
+
 /// Starts `up` in the background with the flags this process was given, and returns once it serves.
 pub(crate) async fn up(asked: &UpSettings) -> Result<()> {
     let state = StateDir::open(&asked.state)?;
@@ -30,7 +38,7 @@ pub(crate) async fn up(asked: &UpSettings) -> Result<()> {
     }
     let log = open_log(&state.log()).with_context(|| format!("cannot write {}", state.log().display()))?;
     let mut command = Command::new(std::env::current_exe().context("cannot find this program's own path")?);
-    command.args(std::env::args_os().skip(1).filter(|flag| flag != "--detach" && flag != "-d"));
+    command.args(std::env::args_os().skip(1)).env(DETACHED, "1");
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let mut child = command.spawn().context("cannot start in the background")?;
     let clock = om_system::runtime().clock;

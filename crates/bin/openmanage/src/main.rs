@@ -63,7 +63,7 @@ async fn carry_out(command: LocalCommand) -> anyhow::Result<()> {
         anyhow::bail!("this needs root: OpenManage mounts volumes and makes a network; repeat it with sudo");
     }
     match command {
-        LocalCommand::Up(settings) if settings.detach => background::up(&settings).await,
+        LocalCommand::Up(settings) if settings.detach && !background::detached() => background::up(&settings).await,
         LocalCommand::Up(settings) => up::run(*settings).await,
         LocalCommand::Down { state } => background::down(&state).await,
         LocalCommand::BuildImage { engine, version, quiet } => image::build(&engine, version.as_deref(), quiet).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
-use om_backend::{NameService, Orchestrator};
+use om_backend::{Host, NameService, Orchestrator};
 use om_cli::{ControlDbKind, UpSettings};
 use om_control::{Control, Submission};
 use om_controldb::PAGE_MAX;
@@ -40,9 +40,19 @@ pub(crate) async fn run(state: &Path, delete_volumes: bool, yes: bool) -> Result
         None if dir.announced() => bail!("{} lacks settings.json: start it once more, then repeat", state.display()),
         None => {}
     }
+    refuse_while_mounted(dir.root()).await?;
     std::fs::remove_dir_all(dir.root()).with_context(|| format!("cannot remove {}", dir.root().display()))?;
     println!("nothing of the cluster is left on this machine");
     Ok(())
+}
+
+/// Removing a folder goes down into what is mounted below it.
+async fn refuse_while_mounted(root: &Path) -> Result<()> {
+    let mounts = om_host::SystemHost::detect()?.mounts(root).await?;
+    match mounts.iter().find(|mount| mount.target != root) {
+        Some(mount) => bail!("{} is still mounted: unmount it, then repeat", mount.target.display()),
+        None => Ok(()),
+    }
 }
 
 /// Removes what lies outside the state directory.

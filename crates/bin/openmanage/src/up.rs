@@ -32,7 +32,9 @@ pub(crate) async fn run(settings: UpSettings) -> Result<()> {
     start_log();
     let state = StateDir::open(&settings.state)?;
     let mut serving = Serving::begin(&state, &*om_system::runtime().clock).await?;
-    let settings = settings::settle(state.settings()?, settings)?;
+    let kept = state.settings()?;
+    let subnet = kept.as_ref().and_then(|kept| kept.subnet);
+    let settings = settings::settle(kept, settings)?;
     let cluster = Cluster::assemble(&settings, state).await?;
     // Ports are taken first: one that is not free is reported before anything is served.
     let mut api = Vec::new();
@@ -40,8 +42,12 @@ pub(crate) async fn run(settings: UpSettings) -> Result<()> {
         api.push(Listener::bind(&endpoint(&cluster, *address).await?).await?);
     }
     let host_dns = listen_dns(&cluster, &settings.dns_listen).await?;
-    cluster.state.keep_settings(&settings)?;
+    // The subnet asked for holds for later starts only once the network has it.
+    cluster.state.keep_settings(&UpSettings { subnet, ..settings.clone() })?;
     let network = open_network_now(&cluster).await?;
+    if network {
+        cluster.state.keep_settings(&settings)?;
+    }
     announce(&cluster, &settings, &api, host_dns).await?;
 
     let place = format!("{} on the server's machine", cluster.state.token_file().display());
@@ -143,7 +149,7 @@ async fn open_network_later(docker: &DockerEngine, dns: &DnsServer, runtime: &Ru
             Err(error) => Err(error),
         };
         match opened {
-            Ok(()) => return,
+            Ok(()) => return tracing::info!("Docker answers; the members' network is open"),
             // Said once per reason: this may go on for days.
             Err(error) if error.to_string() == said => {}
             Err(error) => {

@@ -58,3 +58,19 @@ async fn a_silent_stream_shows_that_it_lives() {
     assert!(piece.starts_with(b":"), "{piece:?}");
     assert!(server.began().saturating_sub(before) >= Duration::from_secs(15));
 }
+
+#[tokio::test(start_paused = true)]
+async fn made_up_methods_and_paths_do_not_make_the_figures_grow() {
+    let server = Server::start();
+    for number in 0..20 {
+        let made_up = Method::from_bytes(format!("M{number}").as_bytes()).expect("a method");
+        let request = Request::builder().method(made_up).uri(format!("/made-up/{number}")).body(Body::empty());
+        server.send(request.expect("a request")).await;
+    }
+    let figures = server.send(request(Method::GET, "/metrics").body(Body::empty()).expect("a request")).await;
+    let text = figures.into_body().collect().await.expect("a body").to_bytes();
+    let text = String::from_utf8_lossy(&text);
+    let counted: Vec<&str> = text.lines().filter(|line| line.starts_with("openmanage_http_requests_total{")).collect();
+    assert_eq!(counted.len(), 1, "{counted:?}");
+    assert!(counted[0].contains("method=\"other\"") && counted[0].ends_with(" 20"), "{counted:?}");
+}
