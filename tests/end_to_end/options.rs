@@ -73,6 +73,10 @@ pub(crate) fn a_full_volume_breaks_nothing_else_and_growth_mends_it(world: &mut 
         let output = world.call(&["logs", "full-0"]).ok();
         if output.contains("No space left on device") { Ok(()) } else { Err(output) }
     });
+    eventually(Duration::from_secs(10), "the service tells what to do", || {
+        let members = world.json(&["members", "full"]).to_string();
+        if members.contains("openmanage volume grow full --data SIZE") { Ok(()) } else { Err(members) }
+    });
     world.healthy("orders", 3);
 
     world.call(&["volume", "grow", "full", "--data", "1GiB"]).ok();

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Three PostgreSQL servers as one would start them by hand: a primary by initdb, two standbys by pg_basebackup, each on a
-# volume of Docker's local driver (which goes with its container), on the default bridge. Prints `STEP<tab>SECONDS` lines; removes nothing.
+# volume of Docker's local driver (which goes with its container), on the default bridge. Prints `STEP<tab>SECONDS`
+# lines; removes nothing.
 # Arguments: the image, a label for everything made, the beginning of names.
 set -euo pipefail
 export LC_ALL=C

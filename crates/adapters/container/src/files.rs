@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use om_backend::process::{Account, Files};
+use om_backend::process::{Account, Files, Room};
 use om_backend::{ErrorKind, PortError, Result};
 
 /// The files of the container.
@@ -55,6 +55,14 @@ impl Files for ContainerFiles {
     async fn grant(&self, path: &str, account: &Account, mode: u32) -> Result<()> {
         let account = account.clone();
         blocking("change owner and mode of", path, move |path| own(path, &account, mode)).await
+    }
+
+    async fn room(&self, path: &str) -> Result<Option<Room>> {
+        blocking("look at the file system of", path, |path| {
+            let system = rustix::fs::statvfs(path)?;
+            Ok(Some(Room { free: system.f_bavail * system.f_frsize, total: system.f_blocks * system.f_frsize }))
+        })
+        .await
     }
 
     async fn read(&self, path: &str) -> Result<Option<String>> {

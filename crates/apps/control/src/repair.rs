@@ -29,11 +29,17 @@ impl Control {
     /// Looks every few seconds. Does not return.
     pub(crate) async fn keep_members_running(self: Arc<Self>) {
         let mut wanted = None;
+        let mut said = None;
         loop {
-            if let Err(error) = self.repair_all(&mut wanted).await {
-                tracing::warn!(%error, "cannot look after the members");
+            let failed = self.repair_all(&mut wanted).await.err().map(|error| error.to_string());
+            // A failure is told once, not every two seconds for as long as Docker is away.
+            if let Some(error) = failed.as_ref().filter(|_| failed != said) {
+                tracing::warn!(%error, "cannot look after the members; tried again and again");
+            }
+            if failed.is_some() {
                 wanted = None;
             }
+            said = failed;
             self.ports.runtime.clock.sleep(LOOK_EVERY).await;
         }
     }

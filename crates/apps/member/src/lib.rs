@@ -13,6 +13,7 @@ mod board;
 mod carry;
 mod member;
 mod ports;
+mod room;
 #[cfg(test)]
 mod tests;
 

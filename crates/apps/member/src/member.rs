@@ -10,12 +10,13 @@ use futures::channel::{mpsc, oneshot};
 use futures::future::{BoxFuture, Either, Shared, select};
 use futures::{FutureExt, StreamExt, select_biased};
 use om_backend::member_channel::{MemberPhase, Reply, Request};
-use om_engines::member::{CONFIG_FILE, CONTROL_DIR, DATA_MOUNT};
+use om_engines::member::{CONFIG_FILE, CONTROL_DIR, DATA_MOUNT, mount_of};
 use om_engines::{Engine, Health, MemberConfig, catalog};
 
 use crate::board::Board;
 use crate::carry::Carrier;
 use crate::ports::Ports;
+use crate::room::nearly_full;
 
 /// How often the server is looked at.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -205,12 +206,19 @@ impl Member {
     /// One look at the server, then a pause.
     async fn look(&self, present: &Present<'_>) -> Health {
         let probe = present.engine.probe(&present.config);
-        let health = present.carrier.drive(probe).await.unwrap_or_else(|reason| Health {
+        let mut health = present.carrier.drive(probe).await.unwrap_or_else(|reason| Health {
             role: None,
             healthy: false,
             detail: format!("the database server does not answer: {reason}"),
             lag_bytes: None,
         });
+        for (role, _) in present.config.volumes.each() {
+            // A file system that cannot be looked at is not a reason to doubt the server.
+            let room = self.ports.files.room(mount_of(role)).await.ok().flatten();
+            if let Some(warning) = room.and_then(|room| nearly_full(&present.config.service, role, room)) {
+                health.detail = format!("{}; {warning}", health.detail);
+            }
+        }
         self.board.found(&health);
         self.ports.clock.sleep(PROBE_EVERY).await;
         health

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use om_model::{ByteSize, Epoch, MemberName, Resources, ServiceId, ServiceName, VolumeSizes};
+use om_model::{ByteSize, Epoch, MemberName, Resources, ServiceId, ServiceName, VolumeRole, VolumeSizes};
 use serde::{Deserialize, Serialize};
 
 /// Where the data volume is mounted in the container.
@@ -26,6 +26,14 @@ pub const TLS_KEY: &str = "tls.key";
 pub const TLS_CERT: &str = "tls.crt";
 /// See [`TLS_KEY`].
 pub const TLS_CA: &str = "ca.crt";
+
+/// Where the volume of this role is mounted in the container.
+pub const fn mount_of(role: VolumeRole) -> &'static str {
+    match role {
+        VolumeRole::Data => DATA_MOUNT,
+        VolumeRole::Journal => JOURNAL_MOUNT,
+    }
+}
 
 /// Everything a member is told, but its secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

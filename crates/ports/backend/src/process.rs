@@ -58,6 +58,15 @@ pub trait Processes: Send + Sync {
     fn server_running(&self) -> bool;
 }
 
+/// How much of a file system is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that can still be written.
+    pub free: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
 /// Files of the container.
 #[async_trait]
 pub trait Files: Send + Sync {
@@ -75,4 +84,10 @@ pub trait Files: Send + Sync {
     async fn empty_dir(&self, path: &str) -> Result<()>;
     /// Makes or replaces a symbolic link.
     async fn link(&self, path: &str, target: &str) -> Result<()>;
+
+    /// How much room is left where `path` is; `None` where that cannot be told.
+    async fn room(&self, path: &str) -> Result<Option<Room>> {
+        let _ = path;
+        Ok(None)
+    }
 }

@@ -159,10 +159,6 @@ fn image_candidates(service: &ServiceRecord) -> Vec<String> {
 }
 
 fn mounts(service: &ServiceRecord, name: &MemberName) -> BTreeMap<String, String> {
-    let path = |role| match role {
-        om_model::VolumeRole::Data => member::DATA_MOUNT,
-        om_model::VolumeRole::Journal => member::JOURNAL_MOUNT,
-    };
     let mount = |role| MountName { service: service.id.clone(), member: Some(name.clone()), role }.to_string();
-    service.spec.volumes.each().map(|(role, _)| (path(role).to_owned(), mount(role))).collect()
+    service.spec.volumes.each().map(|(role, _)| (member::mount_of(role).to_owned(), mount(role))).collect()
 }
