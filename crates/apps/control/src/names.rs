@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use om_controldb::Key;
 use om_engines::catalog;
-use om_model::ServiceRecord;
 use om_model::zone::{SERVER_LABELS, Zone, ZoneMember, ZoneService};
+use om_model::{MemberName, ServiceId, ServiceRecord};
 
 use crate::control::Control;
 use crate::store::values;
@@ -67,30 +67,35 @@ impl Control {
     async fn derive_zone(&self) -> Result<Zone, crate::ControlError> {
         let services = values(self.store.services.all("").await?);
         let mut members = BTreeMap::new();
+        let mut by_service: BTreeMap<ServiceId, Vec<MemberName>> = BTreeMap::new();
         for record in values(self.store.members.all("").await?) {
             let (true, Some(address)) = (record.binding.published, record.address) else { continue };
+            by_service.entry(record.service.clone()).or_default().push(record.name.clone());
             let entry = ZoneMember { service: record.service, epoch: record.binding.epoch, address };
             members.insert(record.name, entry);
         }
-        let entries = services.iter().map(|service| (service.name.to_string(), entry(service, &members)));
+        let entries = services.iter().map(|service| {
+            let published = by_service.remove(&service.id).unwrap_or_default();
+            (service.name.to_string(), entry(service, published))
+        });
+        let services = entries.collect();
         let label = |label: &str| (label.to_owned(), self.settings.server_addresses.clone());
         Ok(Zone {
             name: self.settings.zone.clone(),
             serial: self.serial_now(),
             fixed: SERVER_LABELS.into_iter().map(label).collect(),
-            services: entries.collect(),
+            services,
             members,
         })
     }
 }
 
-fn entry(service: &ServiceRecord, members: &BTreeMap<om_model::MemberName, ZoneMember>) -> ZoneService {
-    let ours = members.iter().filter(|(_, entry)| entry.service == service.id);
+fn entry(service: &ServiceRecord, published: Vec<MemberName>) -> ZoneService {
     let port = catalog::find(&service.spec.engine).map_or(0, |engine| engine.port());
     ZoneService {
         protocol: service.spec.engine.clone(),
         port,
-        members: ours.map(|(name, _)| name.clone()).collect(),
-        primaries: service.primary.iter().filter(|name| members.contains_key(*name)).cloned().collect(),
+        primaries: service.primary.iter().filter(|name| published.contains(name)).cloned().collect(),
+        members: published,
     }
 }
