@@ -15,9 +15,10 @@ lap() {
   from=$EPOCHREALTIME
 }
 
+# The driver is named: without it Docker asks every volume driver it ever met, also those that are gone.
 # run NAME SCRIPT: starts a container that runs SCRIPT as the user postgres, in a data directory of its own.
 run() {
-  docker run --detach --label "$label" --name "$1" --volume /data --shm-size 256m --entrypoint bash "$image" -c \
+  docker run --detach --label "$label" --name "$1" --mount type=volume,volume-driver=local,target=/data --shm-size 256m --entrypoint bash "$image" -c \
     'chown postgres: /data && exec setpriv --reuid=postgres --regid=postgres --init-groups bash -euc "$0"' "$2" >/dev/null
   docker inspect --format '{{.NetworkSettings.IPAddress}}' "$1"
 }
