@@ -116,8 +116,7 @@ impl Control {
         service: Option<ServiceName>,
         after: Option<String>,
     ) -> Result<BoxStream<'static, Result<NumberedEvent, ControlError>>, ControlError> {
-        let prefix = om_controldb::Key::new("events/").expect("a constant");
-        let watch = self.store.db.watch(&prefix).await?;
+        let watch = self.store.events.watch("").await?;
         let after = after.unwrap_or_else(|| format!("{:012x}", self.now().as_millis()));
         let state = (self.clone(), watch, service, after, std::collections::VecDeque::new());
         Ok(stream::try_unfold(state, |(control, mut watch, service, mut after, mut ready)| async move {

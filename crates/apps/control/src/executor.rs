@@ -13,7 +13,6 @@ mod progress;
 use std::sync::Arc;
 use std::time::Duration;
 
-use om_controldb::Key;
 use om_model::{EventKind, OperationId, OperationState, ServiceName, StepRecord, StepState, Timestamp};
 use om_planning::{Plan, Step, plan, rollback};
 
@@ -39,10 +38,8 @@ impl Control {
     pub(crate) async fn execute_operations(self: Arc<Self>) {
         // Accepting an operation begins with its pending mark, so that it is found again whatever happens, and ends with its
         // place in its service's queue: whoever looks at the mark alone may come too early, and is not woken again.
-        let pending = Key::new("pending/").expect("a constant");
-        let services = Key::new("services/").expect("a constant");
         loop {
-            let watches = (self.store.db.watch(&pending).await, self.store.db.watch(&services).await);
+            let watches = (self.store.pending.watch("").await, self.store.services.watch("").await);
             if let Err(error) = self.start_workers().await {
                 tracing::warn!(%error, "cannot look for operations");
             }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use om_controldb::Key;
 use om_engines::catalog;
 use om_model::zone::{SERVER_LABELS, Zone, ZoneMember, ZoneService};
 use om_model::{MemberName, ServiceId, ServiceRecord};
@@ -26,11 +25,9 @@ impl Control {
 
     /// Publishes the zone at every change. Does not return.
     pub(crate) async fn keep_names(self: Arc<Self>) {
-        let members = Key::new("members/").expect("a constant");
-        let services = Key::new("services/").expect("a constant");
         let mut published: Option<Zone> = None;
         loop {
-            let watches = (self.store.db.watch(&members).await, self.store.db.watch(&services).await);
+            let watches = (self.store.members.watch("").await, self.store.services.watch("").await);
             let (Ok(mut members_watch), Ok(mut services_watch)) = watches else {
                 self.ports.runtime.clock.sleep(AFTER_FAILURE).await;
                 continue;

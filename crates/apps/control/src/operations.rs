@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
-use om_controldb::Key;
 use om_model::{OperationId, OperationKind, OperationState, ServiceName, StepState};
 
 use crate::control::Control;
@@ -137,8 +136,7 @@ impl Control {
         self: &Arc<Self>,
         id: &OperationId,
     ) -> Result<BoxStream<'static, Result<ServiceOperation, ControlError>>, ControlError> {
-        let key = Key::new(format!("operations/{id}")).expect("an operation's id makes a key");
-        let watch = self.store.db.watch(&key).await?;
+        let watch = self.store.operations.watch(id.as_str()).await?;
         self.operation(id).await?;
         let state = (self.clone(), watch, id.clone(), None::<ServiceOperation>);
         Ok(stream::try_unfold(state, |(control, mut watch, id, last)| async move {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use om_backend::{Deployment, DeploymentState};
-use om_controldb::{Key, Watch};
+use om_controldb::Watch;
 use om_model::{EventKind, MemberName, Phase, ServiceRecord};
 
 use crate::control::Control;
@@ -68,9 +68,8 @@ impl Control {
     }
 
     async fn wanted(&self) -> Result<Wanted, StepError> {
-        let prefix = Key::new("services/").expect("a constant");
         // Armed before the reading, so that no change falls in between.
-        let watch = self.store.db.watch(&prefix).await?;
+        let watch = self.store.services.watch("").await?;
         let mut services = values(self.store.services.all("").await?);
         services.retain(|service| service.phase == Phase::Active && service.queue.is_empty());
         Ok(Wanted { watch, services })

@@ -11,7 +11,6 @@ use crate::kinds;
 
 /// The control database, typed.
 pub(crate) struct Store {
-    pub(crate) db: Arc<dyn ControlDb>,
     pub(crate) services: Records<kinds::Services>,
     pub(crate) service_ids: Records<kinds::ServiceIds>,
     pub(crate) members: Records<kinds::Members>,
@@ -38,8 +37,7 @@ impl Store {
             addresses: Records::new(db.clone()),
             secrets: Records::new(db.clone()),
             events: Records::new(db.clone()),
-            history: Records::new(db.clone()),
-            db,
+            history: Records::new(db),
         }
     }
 

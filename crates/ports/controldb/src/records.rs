@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{ControlDb, Entry, Error, ErrorKind, Key, PAGE_MAX, Result, Revision};
+use crate::{ControlDb, Entry, Error, ErrorKind, Key, PAGE_MAX, Result, Revision, Watch};
 
 /// A kind of record: what it is, where it is kept and which schema this release writes.
 pub trait Kind: Send + Sync + 'static {
@@ -89,6 +89,14 @@ impl<K: Kind> Records<K> {
                 return Ok(found);
             }
         }
+    }
+
+    /// A watch on the records whose name begins with `prefix`.
+    ///
+    /// # Errors
+    /// As [`ControlDb::watch`].
+    pub async fn watch(&self, prefix: &str) -> Result<Box<dyn Watch>> {
+        self.db.watch(&key::<K>("watch", prefix)?).await
     }
 
     /// Writes a new record.

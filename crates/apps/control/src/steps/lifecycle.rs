@@ -1,6 +1,6 @@
 //! Steps that start, stop, wait for and reconfigure what is there.
 
-use om_backend::{DeploymentState, ErrorKind, MemberPhase, MemberStatus};
+use om_backend::{ControlPlane, DeploymentState, ErrorKind, MemberPhase, MemberStatus};
 use om_engines::Role;
 use om_model::{MemberName, Phase, ServiceId, ServiceName, ServiceSpec};
 
@@ -104,14 +104,7 @@ impl Control {
         let Some(stored) = self.store.members.get(&key).await? else { return Ok(()) };
         self.ports.agent.release(id, member).await?;
         // The agent has confirmed that nothing is mounted: the holder of that epoch is fenced.
-        let epoch = stored.value.binding.epoch;
-        let release = |record: &om_model::MemberRecord| {
-            let mut next = record.clone();
-            next.binding.release(epoch);
-            (next != *record).then_some(next)
-        };
-        self.store.members.change(&key, release).await?;
-        Ok(())
+        Ok(self.released(id, member, stored.value.binding.epoch).await?)
     }
 
     pub(super) async fn reload_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
