@@ -64,6 +64,7 @@ async fn write(db: &Arc<dyn ControlDb>, number: usize) -> Result<()> {
             service_name: name.clone(),
             index,
             address: Some(IpAddr::V4(Ipv4Addr::new(10, high, middle, low))),
+            replacement: 0,
             binding: Binding::default(),
         };
         Records::<Members>::new(db.clone()).create(&format!("{id}/{member}"), &record).await?;

@@ -115,7 +115,7 @@ impl DockerEngine {
         let state = state_of(found.state);
         let error = if state == DeploymentState::Running { None } else { self.last_error(&name).await };
         let (service, member) = (labels.get(LABEL_SERVICE)?.parse().ok()?, labels.get(LABEL_MEMBER)?.parse().ok()?);
-        Some(Deployment { name, service, member, state, container: found.id, error })
+        Some(Deployment { name, service, member, state, node: None, container: found.id, error })
     }
 }
 

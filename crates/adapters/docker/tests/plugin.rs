@@ -147,6 +147,7 @@ impl Node {
                 ("/data".to_owned(), self.volume(VolumeRole::Data).to_string()),
                 ("/journal".to_owned(), self.volume(VolumeRole::Journal).to_string()),
             ]),
+            node: None,
             address: None,
             resources: Resources { memory: ByteSize::bytes(64 << 20), cpu_millis: None },
             stop_within: Duration::from_secs(10),

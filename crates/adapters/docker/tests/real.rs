@@ -59,6 +59,7 @@ impl Cluster {
             image: self.image.clone(),
             entrypoint: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             volumes: BTreeMap::new(),
+            node: None,
             address: Some(std::net::Ipv4Addr::from(u32::from(first) + 10).into()),
             resources: Resources { memory: ByteSize::bytes(64 << 20), cpu_millis: Some(500) },
             stop_within: Duration::from_secs(10),

@@ -51,7 +51,7 @@ pub(crate) fn mount(source: &Source, target: &Path) -> Result<()> {
     match source {
         _ if done && !matches!(source, Source::ReadOnlyFile(_)) => Ok(()),
         Source::Directory(folder) => rustix::mount::mount_bind(folder, target).map_err(wrong),
-        Source::Image { path, format } => mount_image(path, *format, target),
+        Source::Image { path, format, .. } => mount_image(path, *format, target),
         Source::Memory { size } => {
             let options = std::ffi::CString::new(format!("mode=0700,size={size}")).expect("digits hold no zero byte");
             rustix::mount::mount("openmanage", target, "tmpfs", safe, options.as_c_str()).map_err(wrong)

@@ -1,6 +1,7 @@
 //! [`SystemHost`]: the `Host` port on this machine.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -45,6 +46,10 @@ impl SystemHost {
             text.trim().parse().map_err(|problem| PortError::new(ErrorKind::Invalid, "read", BOOT_ID, problem))?;
         Ok(Self { node, incarnation })
     }
+}
+
+fn not_yet(action: &str, subject: impl ToString) -> PortError {
+    PortError::new(ErrorKind::Refused, action, subject, "not implemented")
 }
 
 /// Runs `work` where it may block.
@@ -112,6 +117,34 @@ impl Host for SystemHost {
     async fn read_file(&self, path: &Path) -> Result<Option<Vec<u8>>> {
         let path = path.to_owned();
         blocking(move || files::read(&path)).await
+    }
+
+    async fn shut_down(&self, target: &Path) -> Result<()> {
+        Err(not_yet("shut down", target.display()))
+    }
+
+    async fn freeze(&self, target: &Path) -> Result<()> {
+        Err(not_yet("freeze", target.display()))
+    }
+
+    async fn thaw(&self, target: &Path) -> Result<()> {
+        Err(not_yet("thaw", target.display()))
+    }
+
+    async fn kill_holders(&self, device: (u32, u32)) -> Result<()> {
+        Err(not_yet("kill holders of", format!("{device:?}")))
+    }
+
+    async fn add_address(&self, interface: &str, _address: (IpAddr, u8)) -> Result<()> {
+        Err(not_yet("add an address to", interface))
+    }
+
+    async fn remove_address(&self, interface: &str, _address: IpAddr) -> Result<()> {
+        Err(not_yet("remove an address from", interface))
+    }
+
+    async fn addresses(&self, _interface: &str) -> Result<Vec<IpAddr>> {
+        Ok(Vec::new())
     }
 
     async fn sync(&self, target: &Path) -> Result<()> {

@@ -84,7 +84,7 @@ async fn an_image_grows_while_mounted() {
     let _alone = ALONE.lock().await;
     let (scratch, host) = (Scratch::new(), SystemHost::detect().unwrap());
     let (image, target) = (scratch.image(64 << 20), scratch.path().join("m"));
-    host.mount(&Source::Image { path: image.clone(), format: true }, &target).await.unwrap();
+    host.mount(&Source::Image { path: image.clone(), format: true, direct: false }, &target).await.unwrap();
     let size = || rustix::fs::statvfs(&target).map(|found| found.f_blocks * found.f_frsize).unwrap();
     let before = size();
     std::fs::OpenOptions::new().write(true).open(&image).unwrap().set_len(256 << 20).unwrap();
@@ -94,7 +94,7 @@ async fn an_image_grows_while_mounted() {
         Err(error) => assert!(error.kind == ErrorKind::Refused && error.next.is_some(), "{error}"),
     }
     host.unmount(&target).await.unwrap();
-    host.mount(&Source::Image { path: image, format: false }, &target).await.unwrap();
+    host.mount(&Source::Image { path: image, format: false, direct: false }, &target).await.unwrap();
     assert!(size() > before * 3, "{before} is {} at the next mount", size());
     host.unmount(&target).await.unwrap();
     assert!(!target.exists());
@@ -125,7 +125,8 @@ async fn a_foreign_file_system_is_never_formatted() {
     let (image, target) = (scratch.image(64 << 20), scratch.path().join("m"));
     assert!(Command::new("mkswap").arg(&image).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
     let before = std::fs::read(&image).unwrap();
-    let error = host.mount(&Source::Image { path: image.clone(), format: true }, &target).await.unwrap_err();
+    let error =
+        host.mount(&Source::Image { path: image.clone(), format: true, direct: false }, &target).await.unwrap_err();
     assert!(error.next.is_some() && error.kind == ErrorKind::Refused, "{error}");
     assert_eq!(std::fs::read(&image).unwrap(), before, "not a byte was touched");
 }

@@ -167,7 +167,7 @@ impl Disk {
         let path = self.present("attach", id)?;
         self.note_epoch(id, epoch)?;
         Ok(match self.kind {
-            Kind::Images => Attachment::Image(path),
+            Kind::Images => Attachment::Image { path, direct: false },
             Kind::Directories => Attachment::Directory(path),
         })
     }

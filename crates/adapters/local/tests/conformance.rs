@@ -34,7 +34,7 @@ fn mount_at(target: PathBuf) -> impl Fn(&Attachment) -> Box<dyn FnOnce() + Send>
     move |attachment| {
         let source = match attachment {
             Attachment::Directory(path) => Source::Directory(path.clone()),
-            Attachment::Image(path) => Source::Image { path: path.clone(), format: true },
+            Attachment::Image { path, direct } => Source::Image { path: path.clone(), format: true, direct: *direct },
         };
         let mounted = Mounted(target.clone());
         std::thread::scope(|scope| {
@@ -71,7 +71,9 @@ async fn an_image_is_sparse_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let volumes = LocalVolumes::new(folder.path().to_owned(), Kind::Images);
     volumes.create(&volume(), ByteSize::gib(4).unwrap()).await.unwrap();
-    let Attachment::Image(path) = volumes.attach(&volume(), Epoch::new(1)).await.unwrap() else { panic!("an image") };
+    let Attachment::Image { path, .. } = volumes.attach(&volume(), Epoch::new(1)).await.unwrap() else {
+        panic!("an image")
+    };
     let found = std::fs::metadata(path).unwrap();
     assert_eq!((found.len(), found.mode() & 0o777), (4 << 30, 0o600));
     assert!(found.blocks() * 512 < 1 << 20, "it takes room as it is filled");

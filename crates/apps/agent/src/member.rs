@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use om_backend::member_channel::Request;
-use om_backend::{ErrorKind, MemberStatus, NodeAgent, PortError, Result};
-use om_model::{MemberName, ServiceId, VolumeId, VolumeRole};
+use om_backend::{ErrorKind, MemberStatus, NodeAgent, PeerView, PortError, Result};
+use om_model::{Epoch, MemberName, ServiceId, VolumeId, VolumeRole};
 
 use crate::agent::Agent;
 use crate::mounting::control_files;
@@ -53,6 +53,14 @@ impl NodeAgent for Agent {
                 Err(PortError::new(ErrorKind::Refused, "release", format!("member {member}"), detail))
             }
         }
+    }
+
+    async fn fence(&self, service: &ServiceId, member: &MemberName, _epoch: Epoch) -> Result<()> {
+        self.release(service, member).await
+    }
+
+    async fn peers(&self) -> Result<Vec<PeerView>> {
+        Ok(Vec::new())
     }
 
     async fn grow(&self, volume: &VolumeId) -> Result<()> {

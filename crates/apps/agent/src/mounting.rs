@@ -64,6 +64,10 @@ impl Agent {
 
         // Step 2, fence. Former holders elsewhere are the control plane's part: it grants nothing before its list of them
         // is empty. Former epochs on this node are ours.
+        if let Some(former) = grant.unfenced.first() {
+            let detail = format!("node {} held it under epoch {} and is not proven fenced", former.node, former.epoch);
+            return Err(PortError::new(ErrorKind::Refused, "mount", format!("volume {volume}"), detail));
+        }
         let mut present = None;
         for mounted in self.survey().await? {
             if mounted.is_of(&volume.service, &volume.member) && mounted.epoch != grant.epoch {
@@ -111,9 +115,9 @@ impl Agent {
         })?;
         match self.ports.volumes.attach(volume, grant.epoch).await? {
             Attachment::Directory(folder) => self.ports.host.mount(&Source::Directory(folder), path).await,
-            Attachment::Image(image) => {
+            Attachment::Image { path: image, direct } => {
                 // Made only if the record says never *and* no signature is found: one of the two may be behind.
-                let source = Source::Image { path: image, format: !granted.formatted };
+                let source = Source::Image { path: image, format: !granted.formatted, direct };
                 self.ports.host.mount(&source, path).await?;
                 if granted.formatted { Ok(()) } else { self.ports.control.formatted(volume).await }
             }

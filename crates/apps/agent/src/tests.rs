@@ -82,7 +82,7 @@ impl VolumeProvider for Images {
     }
     async fn attach(&self, id: &VolumeId, _: Epoch) -> Result<Attachment> {
         self.0.lock().unwrap().insert(id.clone());
-        Ok(Attachment::Image(image(id)))
+        Ok(Attachment::Image { path: image(id), direct: false })
     }
     async fn detach(&self, id: &VolumeId) -> Result<()> {
         self.0.lock().unwrap().remove(id);

@@ -5,11 +5,12 @@
 
 use async_trait::async_trait;
 use om_backend::control_plane::GrantedVolume;
-use om_backend::{ControlPlane, ErrorKind, Grant, MountName, PortError, Result};
+use om_backend::{ControlPlane, ErrorKind, Grant, MountName, NodeOrders, NodeReport, PortError, Result};
 use om_engines::{MemberConfig, Peer};
 use om_model::binding::{Claimed, Held};
 use om_model::{
-    Binding, Epoch, EventKind, Incarnation, MemberName, MemberRecord, NodeId, Phase, ServiceId, ServiceRecord, VolumeId,
+    Binding, Epoch, EventKind, Incarnation, MemberName, MemberRecord, NodeId, Phase, Proof, ServiceId, ServiceRecord,
+    VolumeId,
 };
 
 use crate::control::Control;
@@ -59,6 +60,21 @@ impl ControlPlane for Control {
         };
         self.store.volumes.change(&volume.to_string(), mark).await.map_err(from_db)?;
         Ok(())
+    }
+
+    async fn fenced(&self, service: &ServiceId, member: &MemberName, epoch: Epoch, proof: Proof) -> Result<()> {
+        let fenced = |record: &MemberRecord| {
+            let mut next = record.clone();
+            next.binding.fenced(epoch);
+            (next != *record).then_some(next)
+        };
+        self.store.members.change(&member_key(service, member), fenced).await.map_err(from_db)?;
+        tracing::info!(%member, %epoch, ?proof, "a former holder is fenced");
+        Ok(())
+    }
+
+    async fn report(&self, _report: &NodeReport) -> Result<NodeOrders> {
+        Ok(NodeOrders::default())
     }
 
     async fn publish(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {
@@ -136,11 +152,6 @@ impl Control {
             Ok(Claimed::Kept) => {}
             Ok(Claimed::Won) => self.remember(service, &record).await?,
         }
-        if let Some(former) = record.binding.unfenced.first() {
-            // Step 2 of the protocol has nothing to prove with on a single node; it is refused rather than risked.
-            let detail = format!("node {} held it under epoch {} and is not proven fenced", former.node, former.epoch);
-            return Err(refused("mount", member, &detail));
-        }
         Ok(record)
     }
 
@@ -170,6 +181,7 @@ impl Control {
             volumes: volumes.map(granted).collect(),
             config: self.member_config(service, record, &members)?,
             secrets: self.member_secrets(record).await.map_err(from_control)?,
+            unfenced: record.binding.unfenced.clone(),
         })
     }
 

@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use om_backend::{ControlPlane, ErrorKind, Grant, MountName, PortError, Result};
+use om_backend::{ControlPlane, ErrorKind, Grant, MountName, NodeOrders, NodeReport, PortError, Result};
 use om_control::Control;
-use om_model::{Epoch, Incarnation, MemberName, NodeId, ServiceId, VolumeId};
+use om_model::{Epoch, Incarnation, MemberName, NodeId, Proof, ServiceId, VolumeId};
 
 /// The line.
 #[derive(Default)]
@@ -35,6 +35,14 @@ impl ControlPlane for Line {
 
     async fn formatted(&self, volume: &VolumeId) -> Result<()> {
         self.server()?.formatted(volume).await
+    }
+
+    async fn fenced(&self, service: &ServiceId, member: &MemberName, epoch: Epoch, proof: Proof) -> Result<()> {
+        self.server()?.fenced(service, member, epoch, proof).await
+    }
+
+    async fn report(&self, report: &NodeReport) -> Result<NodeOrders> {
+        self.server()?.report(report).await
     }
 
     async fn publish(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {

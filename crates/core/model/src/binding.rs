@@ -20,7 +20,8 @@ pub struct Binding {
     /// Former holders not yet proven fenced, oldest first.
     #[serde(default)]
     pub unfenced: Vec<Former>,
-    /// The node the server wants to take the member over, whoever holds it.
+    /// The node that the servers want to hold the member, where they choose: it may take the member over from any other,
+    /// and no other may take it. Set only once the present holder is declared lost or has released the member.
     #[serde(default)]
     pub assigned: Option<NodeId>,
     /// True once the holder has mounted: only then does the name point to it.
@@ -55,12 +56,32 @@ pub struct Former {
 
 /// Why a claim was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("held by node {} since epoch {epoch}", .holder.node)]
-pub struct Held {
-    /// Who holds it.
-    pub holder: Holder,
-    /// Under which epoch.
-    pub epoch: Epoch,
+pub enum Held {
+    /// Another holder has it that neither released it nor was told to give way.
+    #[error("held by node {} since epoch {epoch}", .holder.node)]
+    By {
+        /// Who holds it.
+        holder: Holder,
+        /// Under which epoch.
+        epoch: Epoch,
+    },
+    /// Another node is to hold it.
+    #[error("assigned to node {0}")]
+    For(NodeId),
+}
+
+/// By what a former holder is known to write no more (design §5 step 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// (a) Its agent confirmed from kernel facts that nothing of the member is mounted there.
+    Released,
+    /// (a) Its node came back in a new life.
+    Reborn,
+    /// (b) The storage cut its epoch off.
+    Revoked,
+    /// (c) An operator said that the machine is off.
+    Vouched,
 }
 
 /// What a claim did.
@@ -76,7 +97,8 @@ impl Binding {
     /// Decides a claim by `node` in the life `incarnation` and changes the binding if it is admitted (design §5 step 1).
     ///
     /// # Errors
-    /// [`Held`] if another holder has it that neither released it nor was told to give way.
+    /// [`Held`] if it is another's. The holder in its present life is never refused: it may have to give way, but that is
+    /// for the next holder's claim to bring about.
     pub fn claim(&mut self, node: &NodeId, incarnation: &Incarnation, now: Timestamp) -> Result<Claimed, Held> {
         if let Some(holder) = &self.holder {
             if holder.node == *node && holder.incarnation == *incarnation {
@@ -84,7 +106,7 @@ impl Binding {
             }
             let same_node = holder.node == *node;
             if !same_node && self.assigned.as_ref() != Some(node) {
-                return Err(Held { holder: holder.clone(), epoch: self.epoch });
+                return Err(Held::By { holder: holder.clone(), epoch: self.epoch });
             }
             // A node that came back in a new life has proven that its former life is over (design §5 proof a).
             if !same_node {
@@ -92,22 +114,29 @@ impl Binding {
                     Former { node: holder.node.clone(), incarnation: holder.incarnation.clone(), epoch: self.epoch };
                 self.unfenced.push(former);
             }
+        } else if let Some(other) = self.assigned.as_ref().filter(|assigned| *assigned != node) {
+            return Err(Held::For(other.clone()));
         }
         self.unfenced.retain(|former| former.node != *node || former.incarnation == *incarnation);
         self.epoch = self.epoch.next();
         self.holder =
             Some(Holder { node: node.clone(), incarnation: incarnation.clone(), container: None, since: now });
-        self.assigned = None;
         self.published = false;
         Ok(Claimed::Won)
     }
 
-    /// The holder of `epoch` gives the member up, having unmounted it. Later epochs are left alone.
+    /// The holder of `epoch`, the present one or a former, gives the member up, having unmounted it. Others are left alone.
     pub fn release(&mut self, epoch: Epoch) {
         if self.epoch == epoch {
             self.holder = None;
             self.published = false;
         }
+        self.unfenced.retain(|former| former.epoch != epoch);
+    }
+
+    /// The former holder of `epoch` is proven unable to write. The present holder's epoch is never proven so: it is released.
+    pub fn fenced(&mut self, epoch: Epoch) {
+        self.unfenced.retain(|former| former.epoch != epoch);
     }
 
     /// The holder of `epoch` has mounted: its name may answer. False if the epoch has moved on.

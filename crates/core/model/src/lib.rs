@@ -16,6 +16,7 @@ pub mod binding;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod node;
 pub mod operation;
 pub mod record;
 pub mod size;
@@ -23,13 +24,14 @@ pub mod spec;
 pub mod time;
 pub mod zone;
 
-pub use binding::{Binding, Former, Holder};
+pub use binding::{Binding, Former, Holder, Proof};
 pub use error::{FieldError, Invalid};
 pub use event::{Event, EventKind};
 pub use id::{
     ClusterName, Epoch, Incarnation, MemberName, NodeId, OperationId, RegionName, ServiceId, ServiceName, VolumeId,
     VolumeRole, ZoneName,
 };
+pub use node::{NodeCondition, NodeRecord, Roster, RosterNode};
 pub use operation::{Operation, OperationKind, OperationState, StepRecord, StepState};
 pub use record::{MemberRecord, Phase, ServiceRecord, VolumeRecord};
 pub use size::ByteSize;

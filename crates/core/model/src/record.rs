@@ -79,6 +79,9 @@ pub struct MemberRecord {
     /// Who holds it.
     #[serde(default)]
     pub binding: Binding,
+    /// How often its deployment was replaced; the deployment's name tells which is meant.
+    #[serde(default)]
+    pub replacement: u64,
 }
 
 /// A volume.

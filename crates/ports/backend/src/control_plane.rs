@@ -1,8 +1,14 @@
 //! What an agent asks of the servers: claims, and what a member is to know. The steps are those of design §5.
 
+use std::net::{IpAddr, SocketAddr};
+
 use async_trait::async_trait;
 use om_engines::MemberConfig;
-use om_model::{ByteSize, Epoch, FieldError, Incarnation, MemberName, NodeId, ServiceId, VolumeId, VolumeRole};
+use om_model::{
+    ByteSize, Epoch, FieldError, Former, Incarnation, MemberName, NodeId, Proof, Roster, ServiceId, VolumeId,
+    VolumeRole,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
@@ -18,7 +24,7 @@ pub struct MountName {
 }
 
 /// A volume of a member, as the agent needs to know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantedVolume {
     /// The volume.
     pub id: VolumeId,
@@ -29,7 +35,7 @@ pub struct GrantedVolume {
 }
 
 /// A claim that was won: what the agent may now mount, and what it gives the member.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
     /// The member.
     pub member: MemberName,
@@ -41,6 +47,54 @@ pub struct Grant {
     pub config: MemberConfig,
     /// Its secrets, by name, in the clear: they go to the control tmpfs and nowhere else.
     pub secrets: Vec<(String, Vec<u8>)>,
+    /// Former holders to be fenced before anything is mounted.
+    pub unfenced: Vec<Former>,
+}
+
+/// A member that a node has mounted, and under which epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its service.
+    pub service: ServiceId,
+    /// The member.
+    pub member: MemberName,
+    /// The epoch.
+    pub epoch: Epoch,
+}
+
+/// What an agent tells the servers of its node, about once a second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// The node.
+    pub node: NodeId,
+    /// Its present life.
+    pub incarnation: Incarnation,
+    /// Its address.
+    pub address: IpAddr,
+    /// Where its agent answers.
+    pub agent: SocketAddr,
+    /// The zone it is in, where it has one.
+    pub zone: Option<String>,
+    /// The revision of the roster it knows.
+    pub roster: u64,
+    /// What it has mounted.
+    pub held: Vec<Held>,
+    /// The volume provider it mounts from.
+    pub volumes: String,
+    /// By what that provider keeps a volume to one writer.
+    pub single_writer_by: String,
+    /// Its agent's version.
+    pub version: String,
+}
+
+/// What the servers answer to a [`NodeReport`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeOrders {
+    /// Every agent of the cluster.
+    pub roster: Roster,
+    /// Those of the report's `held` that are over: another holder's turn has come, or the member is gone. To be fenced here
+    /// by force, then [released](ControlPlane::released).
+    pub over: Vec<Held>,
 }
 
 /// The servers, as agents see them.
@@ -62,6 +116,12 @@ pub trait ControlPlane: Send + Sync {
 
     /// Records that a file system was made on the volume: it is never made again.
     async fn formatted(&self, volume: &VolumeId) -> Result<()>;
+
+    /// Step 2, **fence**: the former holder of `epoch` can write no more, by `proof`. Only this takes it off the list.
+    async fn fenced(&self, service: &ServiceId, member: &MemberName, epoch: Epoch, proof: Proof) -> Result<()>;
+
+    /// What the node has to say, and what it is to know.
+    async fn report(&self, report: &NodeReport) -> Result<NodeOrders>;
 
     /// Step 4, **publish**: the holder of `epoch` has mounted; its name may answer. Refused if the epoch has moved on.
     async fn publish(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()>;

@@ -1,7 +1,10 @@
 //! The one error of all ports: what was tried, on what, what came of it, and what to do next.
 
+use serde::{Deserialize, Serialize};
+
 /// What kind of failure, hence what the caller does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
     /// The thing does not exist.
     NotFound,
@@ -19,7 +22,7 @@ pub enum ErrorKind {
 }
 
 /// A failed call of a port.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("cannot {action} {subject}: {detail}{}", .next.as_ref().map(|next| format!(" ({next})")).unwrap_or_default())]
 pub struct PortError {
     /// What kind.

@@ -1,5 +1,6 @@
 //! The machine an agent runs on: mounts, and the kernel's facts about them.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -18,6 +19,8 @@ pub enum Source {
         path: PathBuf,
         /// Whether a file system may be made on it.
         format: bool,
+        /// Whether the loop device goes past the page cache (direct I/O).
+        direct: bool,
     },
     /// A small tmpfs, mode 0700, for [control files](om_engines::member::CONTROL_DIR).
     Memory {
@@ -80,6 +83,30 @@ pub trait Host: Send + Sync {
     /// Makes the file system at `target` as large as its device; mounting an image that has grown does so too.
     /// [`ErrorKind::Refused`](crate::ErrorKind) where the kernel does not let us while it is mounted.
     async fn grow_file_system(&self, target: &Path) -> Result<()>;
+
+    /// Ends the file system at `target` at once, for everybody who has it mounted: what is not written yet never is, the
+    /// journal is not flushed, every later access fails (`FS_IOC_SHUTDOWN`, no log flush). Done also if it is ended or
+    /// not mounted. It still has to be unmounted. [`ErrorKind::Refused`](crate::ErrorKind) where the kernel cannot.
+    async fn shut_down(&self, target: &Path) -> Result<()>;
+
+    /// Stops all writing to the file system at `target` (`FIFREEZE`), writers wait; done also if it is frozen.
+    async fn freeze(&self, target: &Path) -> Result<()>;
+
+    /// The reverse of [`Self::freeze`]. Done also if it is not frozen.
+    async fn thaw(&self, target: &Path) -> Result<()>;
+
+    /// Kills every process outside our own mount namespace that has the file system with this device number mounted, with
+    /// all others of its PID namespace. Returns once none is left, or [`ErrorKind::TimedOut`](crate::ErrorKind).
+    async fn kill_holders(&self, device: (u32, u32)) -> Result<()>;
+
+    /// Gives the node `address` on `interface`, and tells the neighbours. Done also if the node has it (they are told again).
+    async fn add_address(&self, interface: &str, address: (IpAddr, u8)) -> Result<()>;
+
+    /// Takes `address` from the node. Done also if it does not have it.
+    async fn remove_address(&self, interface: &str, address: IpAddr) -> Result<()>;
+
+    /// The addresses that `interface` has.
+    async fn addresses(&self, interface: &str) -> Result<Vec<IpAddr>>;
 
     /// Writes files below `folder`, each to a temporary name and renamed; folders are made.
     async fn write_files(&self, folder: &Path, files: &[ControlFile]) -> Result<()>;

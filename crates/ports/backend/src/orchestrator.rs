@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use om_model::{MemberName, Resources, ServiceId, ServiceName};
+use om_model::{MemberName, NodeId, Resources, ServiceId, ServiceName};
 
 use crate::error::Result;
 
@@ -32,6 +32,8 @@ pub struct DeploymentSpec {
     pub entrypoint: Vec<String>,
     /// Volume names for our volume driver, by the path they are mounted at.
     pub volumes: BTreeMap<String, String>,
+    /// The node it is to run on and nowhere else; the orchestrator chooses if there is none.
+    pub node: Option<NodeId>,
     /// Its fixed address on our network, if it has one.
     pub address: Option<IpAddr>,
     /// What it may use.
@@ -66,6 +68,8 @@ pub struct Deployment {
     pub member: MemberName,
     /// Where it stands.
     pub state: DeploymentState,
+    /// The node it is pinned to, if to one.
+    pub node: Option<NodeId>,
     /// The container's id, if there is one.
     pub container: Option<String>,
     /// What the orchestrator said of its last failure, if anything.
@@ -79,6 +83,19 @@ pub struct Network {
     pub subnet: (IpAddr, u8),
     /// The node's own address on it.
     pub gateway: IpAddr,
+}
+
+/// A node as the orchestrator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrchestratorNode {
+    /// Its name: the one its agent has too.
+    pub id: NodeId,
+    /// The zone its labels tell, if they do.
+    pub zone: Option<String>,
+    /// False while the operator has told the orchestrator to keep containers off it.
+    pub schedulable: bool,
+    /// Whether the orchestrator can reach it.
+    pub ready: bool,
 }
 
 /// A line of a container's output.
@@ -119,6 +136,11 @@ pub trait Orchestrator: Send + Sync {
 
     /// The last `tail` lines of its output, then, if asked, those that follow.
     async fn logs(&self, name: &str, tail: usize, follow: bool) -> Result<BoxStream<'static, Result<LogLine>>>;
+
+    /// Its nodes. Empty where there is one machine and nothing to choose.
+    async fn nodes(&self) -> Result<Vec<OrchestratorNode>> {
+        Ok(Vec::new())
+    }
 
     /// Removes what [`Self::network`] made. Refused while deployments are on it.
     async fn teardown(&self) -> Result<()>;

@@ -22,6 +22,7 @@ fn orchestrator() {
         image,
         entrypoint: vec!["/program".to_owned()],
         volumes: BTreeMap::new(),
+        node: None,
         address: Some(network.gateway),
         resources: Resources { memory: ByteSize::bytes(1 << 30), cpu_millis: None },
         stop_within: Duration::from_secs(10),
@@ -53,7 +54,7 @@ fn grant() -> Grant {
         configuration: 1,
     };
     let member = config.member.clone();
-    Grant { member, epoch: Epoch::new(1), volumes: Vec::new(), config, secrets: Vec::new() }
+    Grant { member, epoch: Epoch::new(1), volumes: Vec::new(), config, secrets: Vec::new(), unfenced: Vec::new() }
 }
 
 #[test]

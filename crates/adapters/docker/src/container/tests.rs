@@ -16,6 +16,7 @@ fn spec() -> DeploymentSpec {
         image: "openmanage/postgresql:15".to_owned(),
         entrypoint: vec!["/data/.openmanage/openmanage-member".to_owned()],
         volumes: BTreeMap::from([("/data".to_owned(), "0123456789abcdef0123456789abcdef_orders-0".to_owned())]),
+        node: None,
         address: Some("172.30.0.10".parse().unwrap()),
         resources: Resources { memory: ByteSize::bytes(512 << 20), cpu_millis: Some(1500) },
         stop_within: Duration::from_secs(60),

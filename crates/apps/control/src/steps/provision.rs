@@ -36,6 +36,7 @@ impl Control {
             index,
             address,
             binding: om_model::Binding::default(),
+            replacement: 0,
         };
         Ok(or_exists(self.store.members.create(&key, &record).await)?)
     }
@@ -126,6 +127,7 @@ impl Control {
             image,
             entrypoint: vec![format!("{}/{}/{}", member::DATA_MOUNT, member::CONTROL_DIR, member::PROGRAM)],
             volumes: mounts(&service, name),
+            node: None,
             address,
             resources: service.spec.resources,
             // The member program needs a moment of its own after the engine's bound, to end what did not stop.

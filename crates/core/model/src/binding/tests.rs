@@ -24,7 +24,7 @@ fn a_stray_claim_never_evicts_a_holder() {
     binding.claim(&node("a"), &life("1"), NOW).expect("free");
     let before = binding.clone();
     let held = binding.claim(&node("b"), &life("1"), NOW).expect_err("held");
-    assert_eq!(held.holder.node, node("a"));
+    assert!(matches!(held, Held::By { holder, epoch } if holder.node == node("a") && epoch == Epoch::new(1)));
     assert_eq!(binding, before);
 }
 
@@ -77,4 +77,29 @@ fn a_late_release_leaves_the_next_holder_alone() {
     assert!(binding.holder.is_some());
     binding.release(Epoch::new(2));
     assert!(binding.holder.is_none());
+}
+
+#[test]
+fn a_released_member_that_is_assigned_elsewhere_is_refused() {
+    let mut binding = Binding::default();
+    binding.claim(&node("a"), &life("1"), NOW).expect("free");
+    binding.release(Epoch::new(1));
+    binding.assigned = Some(node("b"));
+    assert_eq!(binding.claim(&node("a"), &life("1"), NOW), Err(Held::For(node("b"))));
+    assert_eq!(binding.claim(&node("b"), &life("1"), NOW), Ok(Claimed::Won));
+}
+
+#[test]
+fn only_the_proven_are_taken_off_the_list() {
+    let mut binding = Binding::default();
+    binding.claim(&node("a"), &life("1"), NOW).expect("free");
+    for next in ["b", "c"] {
+        binding.assigned = Some(node(next));
+        binding.claim(&node(next), &life("1"), NOW).expect("assigned");
+    }
+    binding.fenced(Epoch::new(2));
+    let listed: Vec<_> = binding.unfenced.iter().map(|former| former.epoch).collect();
+    assert_eq!(listed, [Epoch::new(1)]);
+    binding.release(Epoch::new(1));
+    assert!(binding.publish(Epoch::new(3)), "a former holder's own release is a proof too");
 }

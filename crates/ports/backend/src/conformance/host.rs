@@ -48,7 +48,7 @@ async fn memory(host: &dyn Host, folder: &Path) {
 }
 
 async fn images(host: &dyn Host, folder: &Path, image: &Path, hold: &Hold<'_>) {
-    let source = |format| Source::Image { path: image.to_owned(), format };
+    let source = |format| Source::Image { path: image.to_owned(), format, direct: false };
     let (first, second) = (folder.join("image.e1"), folder.join("image.e2"));
     host.mount(&source(false), &first).await.expect_err("a blank image is not mounted unless it may be formatted");
     host.mount(&source(true), &first).await.expect("it is formatted and mounted");

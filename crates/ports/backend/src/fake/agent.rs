@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use om_engines::{Health, Role};
-use om_model::{MemberName, ServiceId, VolumeId};
+use om_model::{Epoch, MemberName, ServiceId, VolumeId};
 
 use super::World;
 use crate::control_plane::Grant;
 use crate::error::{ErrorKind, PortError, Result};
 use crate::member_channel::{MemberPhase, MemberStatus};
-use crate::node_agent::NodeAgent;
+use crate::node_agent::{NodeAgent, PeerView};
 
 /// The fake. It shares its [`World`] with the other fakes.
 #[derive(Clone)]
@@ -51,6 +51,19 @@ impl NodeAgent for FakeAgent {
             return Err(PortError::new(ErrorKind::Refused, "release", member, "a container holds it"));
         }
         Ok(())
+    }
+
+    async fn fence(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {
+        let key = (service.clone(), member.clone());
+        let mut world = self.world.lock();
+        if world.mounted.get(&key).is_some_and(|grant| grant.epoch <= epoch) {
+            world.mounted.remove(&key);
+        }
+        Ok(())
+    }
+
+    async fn peers(&self) -> Result<Vec<PeerView>> {
+        Ok(Vec::new())
     }
 
     async fn grow(&self, _volume: &VolumeId) -> Result<()> {

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use om_engines::MemberConfig;
-use om_model::{Binding, ByteSize, Epoch, Incarnation, MemberName, NodeId, ServiceId, Timestamp, VolumeId};
+use om_model::{
+    Binding, ByteSize, Epoch, Incarnation, MemberName, NodeId, Proof, Roster, ServiceId, Timestamp, VolumeId,
+};
 
 use super::host::give_way;
-use crate::control_plane::{ControlPlane, Grant, GrantedVolume, MountName};
+use crate::control_plane::{ControlPlane, Grant, GrantedVolume, MountName, NodeOrders, NodeReport};
 use crate::error::{ErrorKind, PortError, Result};
 
 type Key = (ServiceId, MemberName);
@@ -23,6 +25,7 @@ pub struct FakeControlPlane {
 struct State {
     down: bool,
     members: BTreeMap<Key, Member>,
+    roster: Roster,
 }
 
 struct Member {
@@ -51,6 +54,11 @@ impl FakeControlPlane {
     /// Nobody answers any more, or everybody does again.
     pub fn set_down(&self, down: bool) {
         self.state().down = down;
+    }
+
+    /// Tells the agents of this roster from now on.
+    pub fn set_roster(&self, roster: Roster) {
+        self.state().roster = roster;
     }
 
     /// Changes a member's binding as a server would.
@@ -105,6 +113,7 @@ impl Member {
             volumes: self.volumes.clone(),
             config,
             secrets: vec![("password".to_owned(), b"hidden".to_vec())],
+            unfenced: self.binding.unfenced.clone(),
         }
     }
 }
@@ -140,9 +149,6 @@ impl ControlPlane for FakeControlPlane {
                 |detail: String| PortError::new(ErrorKind::Refused, "claim", format!("member {chosen}"), detail);
             let claimed = member.binding.claim(node, incarnation, Timestamp::from_millis(0));
             claimed.map_err(|held| refuse(held.to_string()))?;
-            if !member.binding.unfenced.is_empty() {
-                return Err(refuse("a former holder may still write".to_owned()));
-            }
             member.grant()
         };
         give_way().await;
@@ -158,6 +164,23 @@ impl ControlPlane for FakeControlPlane {
         }
         give_way().await;
         Ok(())
+    }
+
+    async fn fenced(&self, service: &ServiceId, member: &MemberName, epoch: Epoch, _: Proof) -> Result<()> {
+        give_way().await;
+        self.reach("fence")?.member("fence", service, member)?.binding.fenced(epoch);
+        give_way().await;
+        Ok(())
+    }
+
+    async fn report(&self, report: &NodeReport) -> Result<NodeOrders> {
+        give_way().await;
+        let mut state = self.reach("report")?;
+        let mut over = report.held.clone();
+        over.retain(|held| {
+            state.member("report", &held.service, &held.member).is_ok_and(|known| known.binding.epoch > held.epoch)
+        });
+        Ok(NodeOrders { roster: state.roster.clone(), over })
     }
 
     async fn publish(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {

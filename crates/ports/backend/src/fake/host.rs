@@ -3,6 +3,7 @@
 //! Every call gives way before and after its effect, so that a test can drop it on either side: a crash at every await.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -40,6 +41,10 @@ struct State {
     /// Which image each loop device was bound to.
     images: BTreeMap<(u32, u32), PathBuf>,
     grown: u32,
+    /// File systems that were shut down: nothing can be read or written there any more.
+    shut_down: BTreeSet<(u32, u32)>,
+    frozen: BTreeSet<(u32, u32)>,
+    addresses: BTreeSet<(String, IpAddr)>,
 }
 
 /// True for file systems on a disk.
@@ -97,12 +102,25 @@ impl FakeHost {
         state.boots += 1;
         state.mounts.clear();
         state.containers.clear();
+        state.addresses.clear();
+        state.frozen.clear();
+        state.shut_down.clear();
         state.files.retain(|(device, _), _| lasting(*device));
     }
 
     /// How often `image` was mounted with leave to make a file system on it.
     pub fn times_format_allowed(&self, image: &Path) -> u32 {
         self.state().formatted.get(image).copied().unwrap_or_default()
+    }
+
+    /// True if the file system with this device number was shut down.
+    pub fn was_shut_down(&self, device: (u32, u32)) -> bool {
+        self.state().shut_down.contains(&device)
+    }
+
+    /// True if the file system with this device number is frozen.
+    pub fn is_frozen(&self, device: (u32, u32)) -> bool {
+        self.state().frozen.contains(&device)
     }
 
     /// How often a file system was enlarged.
@@ -132,6 +150,10 @@ impl State {
         }
     }
 
+    fn device_at(&self, target: &Path) -> Option<(u32, u32)> {
+        self.mounts.iter().rfind(|m| m.mount.target == target).map(|m| m.mount.device)
+    }
+
     fn in_use(&self, device: (u32, u32)) -> bool {
         let elsewhere = self.containers.values().flatten().any(|mount| mount.device == device);
         elsewhere || self.mounts.iter().any(|m| m.mount.device == device)
@@ -140,7 +162,7 @@ impl State {
     fn device_for(&mut self, source: &Source) -> Result<((u32, u32), &'static str)> {
         match source {
             Source::Directory(_) | Source::ReadOnlyFile(_) => return Ok((ROOT_DEVICE, "ext4")),
-            Source::Image { path, format } => {
+            Source::Image { path, format, .. } => {
                 let known = self.images.iter().find(|(_, image)| *image == path).map(|(device, _)| *device);
                 if known.is_some_and(|device| self.in_use(device)) {
                     return Err(PortError::new(ErrorKind::Refused, "mount", path.display(), "it is in use"));
@@ -274,6 +296,57 @@ impl Host for FakeHost {
         give_way().await;
         let state = self.state();
         Ok(state.files.get(&state.locate(path)).cloned())
+    }
+
+    async fn shut_down(&self, target: &Path) -> Result<()> {
+        give_way().await;
+        let device = self.state().device_at(target);
+        self.state().shut_down.extend(device);
+        give_way().await;
+        Ok(())
+    }
+
+    async fn freeze(&self, target: &Path) -> Result<()> {
+        give_way().await;
+        let device = self.state().device_at(target);
+        self.state().frozen.extend(device);
+        give_way().await;
+        Ok(())
+    }
+
+    async fn thaw(&self, target: &Path) -> Result<()> {
+        give_way().await;
+        let mut state = self.state();
+        let device = state.device_at(target);
+        state.frozen.retain(|frozen| Some(*frozen) != device);
+        Ok(())
+    }
+
+    async fn kill_holders(&self, device: (u32, u32)) -> Result<()> {
+        give_way().await;
+        self.state().containers.retain(|_, mounts| !mounts.iter().any(|mount| mount.device == device));
+        give_way().await;
+        Ok(())
+    }
+
+    async fn add_address(&self, interface: &str, address: (IpAddr, u8)) -> Result<()> {
+        give_way().await;
+        self.state().addresses.insert((interface.to_owned(), address.0));
+        give_way().await;
+        Ok(())
+    }
+
+    async fn remove_address(&self, interface: &str, address: IpAddr) -> Result<()> {
+        give_way().await;
+        self.state().addresses.remove(&(interface.to_owned(), address));
+        give_way().await;
+        Ok(())
+    }
+
+    async fn addresses(&self, interface: &str) -> Result<Vec<IpAddr>> {
+        give_way().await;
+        let state = self.state();
+        Ok(state.addresses.iter().filter(|(on, _)| on == interface).map(|(_, address)| *address).collect())
     }
 
     async fn sync(&self, _: &Path) -> Result<()> {

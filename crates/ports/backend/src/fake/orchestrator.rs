@@ -109,6 +109,7 @@ impl Orchestrator for FakeOrchestrator {
             service: spec.service.clone(),
             member: spec.member.clone(),
             state: *state,
+            node: spec.node.clone(),
             container: world.containers.get(&spec.name).map(|made| format!("container-{made}-of-{}", spec.name)),
             error: None,
         };

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use om_model::zone::Zone;
-use om_model::{ByteSize, Epoch, Incarnation, MemberName, NodeId, ServiceId, VolumeId};
+use om_model::{ByteSize, Epoch, Incarnation, MemberName, NodeId, Proof, ServiceId, VolumeId};
 
 use super::{Faults, Moment};
-use crate::control_plane::{ControlPlane, Grant, MountName};
+use crate::control_plane::{ControlPlane, Grant, MountName, NodeOrders, NodeReport};
 use crate::error::{ErrorKind, PortError, Result};
 use crate::member_channel::MemberStatus;
 use crate::names::NameService;
-use crate::node_agent::NodeAgent;
-use crate::orchestrator::{Deployment, DeploymentSpec, LogLine, Network, Orchestrator};
-use crate::volume::{Attachment, VolumeProvider};
+use crate::node_agent::{NodeAgent, PeerView};
+use crate::orchestrator::{Deployment, DeploymentSpec, LogLine, Network, Orchestrator, OrchestratorNode};
+use crate::volume::{Attachment, Fencing, SnapshotId, VolumeProvider};
 
 /// Runs one call between its two moments.
 async fn call<T>(faults: &dyn Faults, name: String, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
@@ -103,6 +103,10 @@ impl Orchestrator for FaultyOrchestrator {
         call(&*self.faults, format!("orchestrator.logs {name}"), self.inner.logs(name, tail, follow)).await
     }
 
+    async fn nodes(&self) -> Result<Vec<OrchestratorNode>> {
+        call(&*self.faults, "orchestrator.nodes".into(), self.inner.nodes()).await
+    }
+
     async fn teardown(&self) -> Result<()> {
         call(&*self.faults, "orchestrator.teardown".into(), self.inner.teardown()).await
     }
@@ -110,12 +114,36 @@ impl Orchestrator for FaultyOrchestrator {
 
 #[async_trait]
 impl VolumeProvider for FaultyVolumes {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.inner.name()
     }
 
-    fn single_writer_by(&self) -> &'static str {
+    fn single_writer_by(&self) -> &str {
         self.inner.single_writer_by()
+    }
+
+    fn fencing(&self) -> Fencing {
+        self.inner.fencing()
+    }
+
+    async fn revoke(&self, id: &VolumeId, epoch: Epoch) -> Result<()> {
+        call(&*self.faults, format!("volumes.revoke {id}"), self.inner.revoke(id, epoch)).await
+    }
+
+    async fn snapshot(&self, id: &SnapshotId) -> Result<()> {
+        call(&*self.faults, format!("volumes.snapshot {}", id.volume), self.inner.snapshot(id)).await
+    }
+
+    async fn delete_snapshot(&self, id: &SnapshotId) -> Result<()> {
+        call(&*self.faults, format!("volumes.delete_snapshot {}", id.volume), self.inner.delete_snapshot(id)).await
+    }
+
+    async fn snapshots(&self, id: &VolumeId) -> Result<Vec<SnapshotId>> {
+        call(&*self.faults, format!("volumes.snapshots {id}"), self.inner.snapshots(id)).await
+    }
+
+    async fn restore(&self, id: &VolumeId, from: &SnapshotId, size: ByteSize) -> Result<()> {
+        call(&*self.faults, format!("volumes.restore {id}"), self.inner.restore(id, from, size)).await
     }
 
     async fn create(&self, id: &VolumeId, size: ByteSize) -> Result<()> {
@@ -157,6 +185,14 @@ impl NodeAgent for FaultyAgent {
         call(&*self.faults, format!("agent.release {member}"), self.inner.release(service, member)).await
     }
 
+    async fn fence(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {
+        call(&*self.faults, format!("agent.fence {member}"), self.inner.fence(service, member, epoch)).await
+    }
+
+    async fn peers(&self) -> Result<Vec<PeerView>> {
+        call(&*self.faults, "agent.peers".into(), self.inner.peers()).await
+    }
+
     async fn grow(&self, volume: &VolumeId) -> Result<()> {
         call(&*self.faults, format!("agent.grow {volume}"), self.inner.grow(volume)).await
     }
@@ -185,6 +221,14 @@ impl ControlPlane for FaultyControlPlane {
 
     async fn formatted(&self, volume: &VolumeId) -> Result<()> {
         call(&*self.faults, format!("control.formatted {volume}"), self.inner.formatted(volume)).await
+    }
+
+    async fn fenced(&self, service: &ServiceId, member: &MemberName, epoch: Epoch, proof: Proof) -> Result<()> {
+        call(&*self.faults, format!("control.fenced {member}"), self.inner.fenced(service, member, epoch, proof)).await
+    }
+
+    async fn report(&self, report: &NodeReport) -> Result<NodeOrders> {
+        call(&*self.faults, format!("control.report {}", report.node), self.inner.report(report)).await
     }
 
     async fn publish(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {

@@ -1,0 +1,95 @@
+//! Nodes: the machines that run an agent, and the roster by which agents know one another.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Incarnation, NodeId};
+use crate::time::Timestamp;
+
+/// A node that has joined the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Its name: what the orchestrator calls it too.
+    pub id: NodeId,
+    /// Its address, for liveness probes and as the address of members that have none of their own.
+    pub address: IpAddr,
+    /// Where its agent answers.
+    pub agent: SocketAddr,
+    /// The zone it is in, where it has one.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// Its present life, as its agent told last.
+    pub incarnation: Incarnation,
+    /// The volume provider its agent mounts from.
+    pub volumes: String,
+    /// By what that provider keeps a volume to one writer.
+    pub single_writer_by: String,
+    /// Whether it is there.
+    pub condition: NodeCondition,
+    /// Since when.
+    pub since: Timestamp,
+    /// True while no member is to be on it.
+    #[serde(default)]
+    pub drained: bool,
+    /// The life that an operator vouched is over.
+    #[serde(default)]
+    pub vouched_off: Option<Incarnation>,
+    /// When it joined.
+    pub joined: Timestamp,
+    /// When its agent reported last; written seldom.
+    pub reported: Timestamp,
+    /// The version of its agent.
+    #[serde(default)]
+    pub version: String,
+}
+
+/// Whether a node is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeCondition {
+    /// A majority of the agents does not miss it.
+    Present,
+    /// A majority of the agents missed it for the whole detection budget; its members move.
+    Lost,
+}
+
+impl NodeCondition {
+    /// The word used in the API and on screen.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Every agent of the cluster, as agents know one another: those that watch and those that vote on leases.
+///
+/// It changes by one node at a time, and the next change waits until a majority knows the last: two majorities of
+/// neighbouring rosters always have an agent in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roster {
+    /// Rises with every change.
+    pub revision: u64,
+    /// The nodes, by name.
+    pub nodes: Vec<RosterNode>,
+}
+
+/// A node, as other agents need to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RosterNode {
+    /// Its name.
+    pub id: NodeId,
+    /// Its address.
+    pub address: IpAddr,
+    /// Where its agent answers.
+    pub agent: SocketAddr,
+}
+
+impl Roster {
+    /// How many agents are a majority. At least one.
+    pub fn majority(&self) -> usize {
+        self.nodes.len() / 2 + 1
+    }
+}

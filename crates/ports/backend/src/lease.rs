@@ -1,0 +1,50 @@
+//! Leases of nodes, voted on by agents (design §5): needed where the storage cannot cut a holder off at once.
+//!
+//! A node holds its lease while a majority of the roster's agents promised it, each for one term. The holder counts a term
+//! from before it asked, a voter from when it was asked, both by CLOCK_BOOTTIME: the holder's end always comes first, as
+//! long as no two clocks drift apart by more than [`DRIFT_MAX`] of a term.
+//!
+//! **Invariant:** an agent that has started anew promises nothing for a whole term, since it does not know what it promised
+//! before.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use om_model::{Incarnation, NodeId};
+
+use crate::error::Result;
+
+/// The bound on clock drift that the protocol assumes: two clocks of the cluster measure the same span of time within this
+/// share of it, in thousandths. (Quartz is within 0.1; this allows for a clock that is being slewed.)
+pub const DRIFT_MAX: u32 = 10;
+
+/// An agent as a voter on leases.
+#[async_trait]
+pub trait Voter: Send + Sync {
+    /// Promises `holder`, in its life `life`, to grant its lease to nobody's disadvantage for `term` from now: until then
+    /// [`Self::bar`] says so. [`ErrorKind::Refused`](crate::ErrorKind) if that life was barred, or the voter started less
+    /// than a term ago.
+    async fn renew(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<()>;
+
+    /// Promises `life` of `holder` nothing any more, and tells how long the last promise still runs (zero: none does). A
+    /// voter that started less than `term` ago answers as if it had promised just before it ended.
+    async fn bar(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<Duration>;
+}
+
+/// The voters, by where their agents answer.
+pub trait Voters: Send + Sync {
+    /// The agent of `node`, which answers at `at`.
+    fn voter(&self, node: &NodeId, at: SocketAddr) -> Arc<dyn Voter>;
+}
+
+/// Asks nodes for signs of life.
+#[async_trait]
+pub trait Prober: Send + Sync {
+    /// True as soon as the kernel of the machine with `address` gives a sign of life, be it an echo or any answer, an
+    /// acceptance or a refusal, at the agent's port; false after `within`. That the agent itself answers is not needed:
+    /// one that is stopped or ended is not a lost node.
+    async fn alive(&self, address: IpAddr, agent: SocketAddr, within: Duration) -> bool;
+}
