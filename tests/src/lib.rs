@@ -2,7 +2,8 @@
 //!
 //! Main pieces: [`World`] (one running `openmanage up` with a cluster, state folder, port, subnet and DNS address of its
 //! own, so that it runs beside others), [`docker`], [`names`] (DNS) and [`client`] (psql) to look at it from outside,
-//! [`leftovers`] (what must not remain), [`runner`] (cases one after the other, in order, against one world).
+//! [`leftovers`] (what must not remain), [`runner`] (cases one after the other, in order, against one world), [`testbed`]
+//! (several hosts on this machine, with a network and storage that can be cut), [`fleet`] (a cluster of three nodes on them).
 //!
 //! **Invariant:** nothing that a run made outlives it, however it ends: the world removes it when it is dropped, and a
 //! run that was killed is cleared away by the next one.
@@ -14,10 +15,12 @@ pub mod cli;
 pub mod client;
 pub mod docker;
 pub mod etcd;
+pub mod fleet;
 pub mod http;
 pub mod leftovers;
 pub mod names;
 pub mod runner;
+pub mod testbed;
 pub mod world;
 
 use std::time::{Duration, Instant};

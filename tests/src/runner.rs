@@ -7,12 +7,21 @@ use std::time::Instant;
 
 use crate::World;
 
+/// What cases are tried on, one after the other.
+pub trait Scene {
+    /// Sets it up.
+    fn start() -> Self;
+
+    /// Tells what it looks like now, after a failure.
+    fn describe(&self);
+}
+
 /// A case: a sentence as a name, and what it does. A panic is a failure.
-pub struct Case {
+pub struct Case<S = World> {
     /// What holds, for example `a_killed_primary_comes_back_with_its_name_address_and_data`.
     pub name: &'static str,
     /// Finds out whether it holds.
-    pub run: fn(&mut World),
+    pub run: fn(&mut S),
 }
 
 /// The case that is the function named.
@@ -30,11 +39,12 @@ pub fn last(path: &'static str) -> &'static str {
 
 /// Runs those of `cases` whose names contain a word of the command line (all without one), in order, against one world;
 /// then `finally`, whose cases end the world and look at what is left.
-pub fn run(cases: &[Case], finally: &[Case]) -> ExitCode {
+pub fn run<S: Scene>(cases: &[Case<S>], finally: &[Case<S>]) -> ExitCode {
     let filters: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.is_empty() && !word.starts_with('-')).collect();
-    let wanted = |case: &&Case| filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter.as_str()));
-    let chosen: Vec<&Case> = cases.iter().filter(wanted).collect();
+    let wanted =
+        |case: &&Case<S>| filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter.as_str()));
+    let chosen: Vec<&Case<S>> = cases.iter().filter(wanted).collect();
     if std::env::args().any(|word| word == "--list") {
         chosen.iter().for_each(|case| println!("{}: test", case.name));
         return ExitCode::SUCCESS;
@@ -44,7 +54,7 @@ pub fn run(cases: &[Case], finally: &[Case]) -> ExitCode {
     if chosen.is_empty() {
         return report(0, &[], left_out + finally.len());
     }
-    let mut world = World::start();
+    let mut world = S::start();
     let mut failed = Vec::new();
     for case in &chosen {
         run_one(case, &mut world, &mut failed);
@@ -55,7 +65,7 @@ pub fn run(cases: &[Case], finally: &[Case]) -> ExitCode {
     report(chosen.len() + finally.len() - failed.len(), &failed, left_out)
 }
 
-fn run_one(case: &Case, world: &mut World, failed: &mut Vec<&'static str>) {
+fn run_one<S: Scene>(case: &Case<S>, world: &mut S, failed: &mut Vec<&'static str>) {
     let began = Instant::now();
     print!("test {} ... ", case.name);
     // The name is shown while the case runs, so that a case that hangs is seen.

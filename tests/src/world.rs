@@ -209,8 +209,7 @@ impl World {
         last_lines(&log, 40)
     }
 
-    /// Prints what a person would look at after a failure.
-    pub fn describe(&self) {
+    fn show(&self) {
         println!("--- the server's log\n{}", self.log_tail());
         for container in docker::containers(&leftovers::label(&self.cluster)) {
             let name = docker::inspect(&container)["Name"].to_string();
@@ -348,9 +347,19 @@ fn last_lines(text: &str, count: usize) -> String {
 ///
 /// # Panics
 /// If it is not there.
-fn program(variable: &str, built: &str) -> PathBuf {
+pub(crate) fn program(variable: &str, built: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie below the workspace's root");
     let path = std::env::var_os(variable).map_or_else(|| root.join("target").join(built), PathBuf::from);
     assert!(path.is_file(), "{} is not there: run ./test, which builds it, or set {variable}", path.display());
     path
+}
+
+impl crate::runner::Scene for World {
+    fn start() -> Self {
+        Self::start()
+    }
+
+    fn describe(&self) {
+        self.show();
+    }
 }

@@ -1,7 +1,7 @@
 //! The container that the member program runs in: its processes, its files, its signals.
 //!
 //! Main pieces: [`ContainerProcesses`] (starts programs and the database server, and reaps whatever ends: the program is
-//! PID 1), [`ContainerFiles`] (files with owners), [`stop_requested`] (SIGTERM and SIGINT).
+//! PID 1; it stops and continues everybody), [`ContainerFiles`] (files with owners), [`stop_requested`] (SIGTERM and SIGINT).
 //!
 //! **Architecture invariant:** nothing here looks a user or a host up through the C library: the program is linked
 //! statically and runs in images that know nothing of it.
@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "an adapter of the system: its time-outs and pauses are real")]
 
+mod everyone;
 mod files;
 mod processes;
 mod reaper;

@@ -19,6 +19,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
+use crate::everyone;
 use crate::reaper::Reaper;
 
 /// Most of a program's output that is kept; the rest is read and dropped.
@@ -123,6 +124,14 @@ impl Processes for ContainerProcesses {
     fn server_running(&self) -> bool {
         self.server.borrow().pid.is_some()
     }
+
+    async fn stop_all(&self) -> Result<()> {
+        everyone::stop().await
+    }
+
+    async fn continue_all(&self) -> Result<()> {
+        everyone::signal(KernelSignal::CONT).map_err(|error| cannot("continue", "all processes", &error))
+    }
 }
 
 /// Kills the process group when dropped, if its leader has not been collected.
@@ -179,7 +188,7 @@ async fn read(mut from: Receiver, kept: &mut Vec<u8>) {
     }
 }
 
-fn cannot(action: &str, name: &str, error: &io::Error) -> PortError {
+pub(crate) fn cannot(action: &str, name: &str, error: &io::Error) -> PortError {
     match error.kind() {
         io::ErrorKind::NotFound => PortError::new(ErrorKind::NotFound, action, name, "the image has no such program")
             .advise("choose an image that holds the database server"),

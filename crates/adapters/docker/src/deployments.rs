@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
+    ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
+    ContainerSummaryStateEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -14,6 +15,7 @@ use bollard::query_parameters::{
 use futures::stream::BoxStream;
 use om_backend::{
     Deployment, DeploymentSpec, DeploymentState, ErrorKind, LogLine, Network, Orchestrator, PortError, Result,
+    TaskResult,
 };
 use om_model::ServiceId;
 
@@ -26,7 +28,7 @@ const STOP_MARGIN: Duration = Duration::from_secs(60);
 /// How long a container without a stop time of its own gets from Docker.
 const STOP_DEFAULT: u64 = 10;
 
-fn label<'a>(found: &'a ContainerInspectResponse, name: &str) -> Option<&'a str> {
+pub(crate) fn label<'a>(found: &'a ContainerInspectResponse, name: &str) -> Option<&'a str> {
     found.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
 }
 
@@ -41,7 +43,7 @@ fn state_of(state: Option<ContainerSummaryStateEnum>) -> DeploymentState {
 
 impl DockerEngine {
     /// Our container of that name, if there is one. A stranger's is refused.
-    async fn find(&self, action: &str, name: &str) -> Result<Option<ContainerInspectResponse>> {
+    pub(crate) async fn find(&self, action: &str, name: &str) -> Result<Option<ContainerInspectResponse>> {
         let found = match self.client().await?.inspect_container(name, None).await {
             Ok(found) => found,
             Err(error) if status(&error) == Some(404) => return Ok(None),
@@ -57,6 +59,18 @@ impl DockerEngine {
         let detail = "a container of that name is there which this cluster did not make";
         Err(PortError::new(ErrorKind::Refused, action, format!("container {name}"), detail)
             .advise(format!("rename it (docker rename {name} NEW-NAME) or remove it, then repeat")))
+    }
+
+    /// The container's definition, on our network.
+    pub(crate) async fn definition_of(&self, spec: &DeploymentSpec) -> Result<ContainerCreateBody> {
+        let network = self.ensure_network().await?;
+        let around = Surroundings {
+            cluster: self.settings.cluster.to_string(),
+            network: self.network_name(),
+            gateway: network.gateway.to_string(),
+            volume_driver: self.settings.volume_driver.clone(),
+        };
+        Ok(definition(spec, &around))
     }
 
     /// Removes a container of ours, its anonymous volumes, and Docker's notes of the volumes it had from our driver.
@@ -130,14 +144,7 @@ impl Orchestrator for DockerEngine {
     }
 
     async fn create(&self, spec: &DeploymentSpec) -> Result<()> {
-        let network = self.ensure_network().await?;
-        let around = Surroundings {
-            cluster: self.settings.cluster.to_string(),
-            network: self.network_name(),
-            gateway: network.gateway.to_string(),
-            volume_driver: self.settings.volume_driver.clone(),
-        };
-        let body = definition(spec, &around);
+        let body = self.definition_of(spec).await?;
         if let Some(found) = self.find("create", &spec.name).await? {
             let wanted = body.labels.as_ref().and_then(|labels| labels.get(LABEL_SPEC)).map(String::as_str);
             if label(&found, LABEL_SPEC) == wanted {
@@ -212,6 +219,10 @@ impl Orchestrator for DockerEngine {
         // The client is cheap to clone, and the stream must outlive the borrow of this engine.
         let client = self.client().await?.clone();
         Ok(logs::lines(name.to_owned(), client.logs(name, Some(options.build()))))
+    }
+
+    async fn run_task(&self, spec: &DeploymentSpec, wait: Duration) -> Result<TaskResult> {
+        self.run_once(spec, wait).await
     }
 
     async fn teardown(&self) -> Result<()> {

@@ -15,6 +15,7 @@ mod deployments;
 mod image;
 mod logs;
 mod network;
+mod run;
 
 pub use build::{build_image, build_image_at};
 pub use client::{DockerEngine, Settings};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use om_agent::{Agent, AgentPorts, AgentSettings};
+use om_agent::{Agent, AgentPorts, AgentSettings, Alone};
 use om_backend::fake::FakeControlPlane;
 use om_backend::member_channel::Request;
 use om_backend::{
@@ -115,8 +115,13 @@ impl Node {
             volumes: Arc::new(self.volumes.clone()),
             channel: Arc::new(Silent),
             runtime: Runtime { clock: real.clone(), tasks: real.clone(), entropy: real },
+            prober: Arc::new(Alone),
+            voters: Arc::new(Alone),
         };
-        Agent::new(ports, AgentSettings { mounts: self.mounts(), program: "/bin/true".into() })
+        let mounts = self.mounts();
+        let program = "/bin/true".into();
+        let state = mounts.clone();
+        Agent::new(ports, AgentSettings { mounts, program, state, addresses: None, cluster: None })
     }
 
     /// Starts the agent, or another in its place.

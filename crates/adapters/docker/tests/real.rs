@@ -91,6 +91,17 @@ async fn conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_tasks() {
+    let cluster = Cluster::new();
+    let spec = |network: &Network, name: &str, script: &str| DeploymentSpec {
+        address: None,
+        entrypoint: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+        ..cluster.spec(network, name)
+    };
+    om_backend::conformance::orchestrator::tasks(&cluster.engine(), &spec).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn anonymous_volumes_go_with_their_container() {
     let cluster = Cluster::new();
     let engine = cluster.engine();

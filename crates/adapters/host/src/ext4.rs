@@ -47,21 +47,25 @@ pub(crate) fn format_if_blank(image: &Path) -> Result<()> {
         return Ok(());
     }
     // mke2fs writes the primary superblock last: after a crash in the middle there is no signature, and it is made anew.
-    let made = run("mkfs.ext4", &["-q", "-F", "-m", "1", "-E", "nodiscard"], image)?;
+    // Blocks of 4096 bytes also on small volumes: a file that shares extents with another (a reflink) is written by direct
+    // I/O in such blocks only, and its loop device refuses a file system with smaller ones.
+    let made = run("mkfs.ext4", &["-q", "-F", "-b", "4096", "-m", "1", "-E", "nodiscard"], image)?;
     match made.code {
         Some(0) => Ok(()),
         _ => Err(PortError::new(ErrorKind::Unavailable, "make a file system on", image.display(), made.said)),
     }
 }
 
-/// Checks the unmounted `image` and mends what can be mended without asking.
+/// Checks the unmounted `image` and mends what can be mended without asking (the mount then replays the journal). What
+/// needs an answer, since data may be lost either way, is left to a person.
 pub(crate) fn check(image: &Path) -> Result<()> {
     let checked = run("e2fsck", &["-p"], image)?;
     match checked.code {
         // 1: mended. 2: mended, and a mounted file system would need a reboot; ours is not mounted.
         Some(0..=3) => Ok(()),
-        _ => Err(PortError::new(ErrorKind::Refused, "check the file system on", image.display(), checked.said)
-            .advise(format!("mend it by hand: e2fsck {}", image.display()))),
+        _ => Err(PortError::new(ErrorKind::Refused, "check the file system on", image.display(), checked.said).advise(
+            format!("keep a copy of it, then mend it by hand and start the member again: e2fsck {}", image.display()),
+        )),
     }
 }
 

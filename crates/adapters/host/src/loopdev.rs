@@ -1,20 +1,26 @@
 //! Loop devices: an image file as a block device, gone by itself when its last user is.
 //!
-//! The only unsafe code of the workspace: three `ioctl`s of the loop driver that no safe crate offers.
+//! Unsafe: `ioctl`s of the loop driver that no safe crate offers.
 
 use std::ffi::{CString, c_void};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rustix::ioctl::{Ioctl, IoctlOutput, NoArg, Opcode, Setter, ioctl};
+use rustix::ioctl::{Getter, Ioctl, IoctlOutput, NoArg, Opcode, Setter, ioctl};
 
 // linux/loop.h
+const LOOP_GET_STATUS64: Opcode = 0x4C05;
 const LOOP_SET_CAPACITY: Opcode = 0x4C07;
 const LOOP_CONFIGURE: Opcode = 0x4C0A;
 const LOOP_CTL_GET_FREE: Opcode = 0x4C82;
 const LO_FLAGS_AUTOCLEAR: u32 = 4;
+const LO_FLAGS_DIRECT_IO: u32 = 16;
+/// How long the file system of a bound image may take to tell which file it is: it has it in memory.
+const TELLS_WITHIN: Duration = Duration::from_secs(1);
 /// Another process may take the free device before we do; it cannot always win.
 const ATTEMPTS: usize = 64;
 
@@ -79,8 +85,9 @@ pub(crate) struct LoopDevice {
 }
 
 impl LoopDevice {
-    /// Binds `image` to a free device.
-    pub(crate) fn bind(image: &Path) -> io::Result<Self> {
+    /// Binds `image` to a free device; with `direct`, past the page cache or not at all
+    /// ([`Unsupported`](io::ErrorKind::Unsupported)).
+    pub(crate) fn bind(image: &Path, direct: bool) -> io::Result<Self> {
         let backing = OpenOptions::new().read(true).write(true).open(image)?;
         let control = OpenOptions::new().read(true).write(true).open("/dev/loop-control")?;
         for _ in 0..ATTEMPTS {
@@ -89,9 +96,12 @@ impl LoopDevice {
             let number = unsafe { ioctl(&control, GetFree) }?;
             let path = PathBuf::from(format!("/dev/loop{number}"));
             let device = OpenOptions::new().read(true).write(true).open(&path)?;
-            match configure(&device, &backing, image, number) {
+            match configure(&device, &backing, image, number, direct) {
+                // Some kernels only drop the flag where the file system cannot.
+                Ok(()) if direct && !is_direct(number)? => return Err(io::ErrorKind::Unsupported.into()),
                 Ok(()) => return Ok(Self { path, _open: device }),
                 Err(rustix::io::Errno::BUSY) => {}
+                Err(rustix::io::Errno::INVAL) if direct => return Err(io::ErrorKind::Unsupported.into()),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -99,7 +109,12 @@ impl LoopDevice {
     }
 }
 
-fn configure(device: &File, backing: &File, image: &Path, number: u32) -> rustix::io::Result<()> {
+/// Whether the device goes past the page cache, by the kernel's own word.
+fn is_direct(number: u32) -> io::Result<bool> {
+    Ok(std::fs::read_to_string(format!("/sys/block/loop{number}/loop/dio"))?.trim() == "1")
+}
+
+fn configure(device: &File, backing: &File, image: &Path, number: u32, direct: bool) -> rustix::io::Result<()> {
     let mut file_name = [0; 64];
     let name = CString::new(image.as_os_str().as_encoded_bytes()).unwrap_or_default();
     let length = name.as_bytes().len().min(file_name.len() - 1);
@@ -113,7 +128,7 @@ fn configure(device: &File, backing: &File, image: &Path, number: u32) -> rustix
         number,
         encrypt_type: 0,
         encrypt_key_size: 0,
-        flags: LO_FLAGS_AUTOCLEAR,
+        flags: LO_FLAGS_AUTOCLEAR | if direct { LO_FLAGS_DIRECT_IO } else { 0 },
         file_name,
         crypt_name: [0; 64],
         encrypt_key: [0; 32],
@@ -150,15 +165,43 @@ pub(crate) fn image_of(minor: u32) -> io::Result<Option<PathBuf>> {
 }
 
 /// A loop device that `image` is bound to, if there is one.
+///
+/// The kernel names images by the path under which they were bound, and a host that is a set of namespaces may have
+/// another file there: then the device is asked which file it has.
 pub(crate) fn device_of(image: &Path) -> io::Result<Option<PathBuf>> {
     let image = image.canonicalize()?;
+    let file = || std::fs::metadata(&image).map(|found| (found.dev(), found.ino()));
+    let ours = file()?;
     for device in std::fs::read_dir("/sys/block")? {
         let name = device?.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix("loop")).and_then(|number| number.parse().ok());
         let Some(number) = number else { continue };
-        if image_of(number)?.as_deref() == Some(&image) {
-            return Ok(Some(PathBuf::from(format!("/dev/loop{number}"))));
+        if image_of(number)?.as_deref() != Some(&image) {
+            continue;
+        }
+        let path = PathBuf::from(format!("/dev/loop{number}"));
+        let theirs = file_behind(path.clone());
+        // Whoever may not be asked, or whose storage hangs, has another file than the one that answers us: looked at
+        // again, lest it be ours that hangs.
+        if theirs.unwrap_or(ours) == ours && (theirs.is_some() || file().is_err()) {
+            return Ok(Some(path));
         }
     }
     Ok(None)
+}
+
+/// Device and inode of the file behind a loop device; `None` if its file system does not tell.
+#[allow(clippy::disallowed_methods, reason = "a thread that may be left behind, waiting for storage that hangs")]
+fn file_behind(device: PathBuf) -> Option<(u64, u64)> {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let asked = File::open(device).and_then(|device| {
+            // SAFETY: LOOP_GET_STATUS64 writes one `struct loop_info64`, which `LoopInfo` mirrors; any bytes are valid.
+            #[allow(unsafe_code, reason = "no safe crate offers LOOP_GET_STATUS64")]
+            let info = unsafe { ioctl(&device, Getter::<LOOP_GET_STATUS64, LoopInfo>::new()) }?;
+            Ok((info.device, info.inode))
+        });
+        let _ = tell.send(asked);
+    });
+    told.recv_timeout(TELLS_WITHIN).ok()?.ok()
 }

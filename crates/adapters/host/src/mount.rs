@@ -35,7 +35,7 @@ pub(crate) fn failed(action: &str, subject: &Path, error: &io::Error) -> PortErr
 }
 
 /// The topmost mount at exactly `target`.
-fn mounted_at(target: &Path) -> Result<Option<mountinfo::Entry>> {
+pub(crate) fn mounted_at(target: &Path) -> Result<Option<mountinfo::Entry>> {
     let target = &mountinfo::resolved(target);
     let mounts = mountinfo::own().map_err(|error| failed("read the mounts at", target, &error))?;
     Ok(mounts.into_iter().rfind(|entry| entry.target == *target))
@@ -51,7 +51,7 @@ pub(crate) fn mount(source: &Source, target: &Path) -> Result<()> {
     match source {
         _ if done && !matches!(source, Source::ReadOnlyFile(_)) => Ok(()),
         Source::Directory(folder) => rustix::mount::mount_bind(folder, target).map_err(wrong),
-        Source::Image { path, format, .. } => mount_image(path, *format, target),
+        Source::Image { path, format, direct } => mount_image(path, *format, *direct, target),
         Source::Memory { size } => {
             let options = std::ffi::CString::new(format!("mode=0700,size={size}")).expect("digits hold no zero byte");
             rustix::mount::mount("openmanage", target, "tmpfs", safe, options.as_c_str()).map_err(wrong)
@@ -77,7 +77,7 @@ fn prepare(source: &Source, target: &Path) -> Result<()> {
     made.map_err(|error| failed("make the mount point", target, &error))
 }
 
-fn mount_image(image: &Path, format: bool, target: &Path) -> Result<()> {
+fn mount_image(image: &Path, format: bool, direct: bool, target: &Path) -> Result<()> {
     // A second mount of a mounted image succeeds silently and ruins it: the kernel does not protect us here.
     let busy = loopdev::device_of(image).map_err(|error| failed("look for users of", image, &error))?;
     if let Some(device) = busy {
@@ -90,7 +90,14 @@ fn mount_image(image: &Path, format: bool, target: &Path) -> Result<()> {
     }
     ext4::check(image)?;
     ext4::fill(image)?;
-    let device = loopdev::LoopDevice::bind(image).map_err(|error| failed("bind to a loop device", image, &error))?;
+    let device = loopdev::LoopDevice::bind(image, direct).map_err(|error| match error.kind() {
+        io::ErrorKind::Unsupported => {
+            let detail = "the file system it lies on has no direct I/O";
+            PortError::new(ErrorKind::Refused, "bind to a loop device past the page cache", image.display(), detail)
+                .advise("put the pool on a file system with direct I/O (xfs, ext4, btrfs, NFS)")
+        }
+        _ => failed("bind to a loop device", image, &error),
+    })?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
     rustix::mount::mount(&device.path, target, "ext4", flags, c"errors=remount-ro")
         .map_err(|error| failed("mount", target, &error.into()))
@@ -113,7 +120,8 @@ pub(crate) fn unmount(target: &Path) -> Result<()> {
                 failure
             }
         })?;
-        if let Some(image) = image {
+        let here = mountinfo::own_of(entry.device).map_err(|error| failed("read the mounts at", target, &error))?;
+        if let Some(image) = image.filter(|_| here.is_empty()) {
             wait_until_unbound(&image, entry.device.1)?;
         }
     }

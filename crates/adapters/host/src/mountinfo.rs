@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Entry {
     /// The mount's id: no two mounts of the machine share one, whatever their namespaces.
     pub(crate) id: u32,
+    /// What of the file system is mounted: `/` is the whole.
+    pub(crate) root: PathBuf,
     /// Where it is mounted, as the process sees it.
     pub(crate) target: PathBuf,
     /// Device number of the file system.
@@ -46,7 +48,8 @@ fn entry(line: &[u8]) -> Option<Entry> {
     let id = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
     let device = std::str::from_utf8(words.nth(1)?).ok()?;
     let (major, minor) = device.split_once(':')?;
-    let target = PathBuf::from(std::ffi::OsString::from_vec(unescape(words.nth(1)?)));
+    let root = PathBuf::from(std::ffi::OsString::from_vec(unescape(words.next()?)));
+    let target = PathBuf::from(std::ffi::OsString::from_vec(unescape(words.next()?)));
     let mut groups = Vec::new();
     for optional in words.by_ref().skip(1).take_while(|word| *word != b"-") {
         let text = std::str::from_utf8(optional).ok()?;
@@ -54,7 +57,7 @@ fn entry(line: &[u8]) -> Option<Entry> {
         groups.extend(group.and_then(|number| number.parse::<u32>().ok()));
     }
     let kind = String::from_utf8_lossy(words.next()?).into_owned();
-    Some(Entry { id, target, device: (major.parse().ok()?, minor.parse().ok()?), kind, groups })
+    Some(Entry { id, root, target, device: (major.parse().ok()?, minor.parse().ok()?), kind, groups })
 }
 
 /// All lines of a mountinfo file. A line that cannot be read is an error: a mount must not be overlooked.
@@ -73,7 +76,8 @@ pub(crate) fn own() -> io::Result<Vec<Entry>> {
     parse(&std::fs::read("/proc/self/mountinfo")?)
 }
 
-/// `path` as the kernel names it: without symbolic links. What is not there yet is taken as it stands.
+/// `path` as the kernel names it: without symbolic links. What is not there yet is taken as it stands. Links are followed
+/// by readlink(2) alone, which asks nothing of the file system at `path`: it may hang.
 pub(crate) fn resolved(path: &Path) -> PathBuf {
     let by_parent = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
     path.canonicalize().ok().or_else(by_parent).unwrap_or_else(|| path.to_owned())
@@ -108,27 +112,57 @@ fn keeps(theirs: &Entry, device: (u32, u32), ours: &[Entry]) -> bool {
 }
 
 /// A process in another mount namespace that keeps the file system `device` mounted, if there is one. A process whose
-/// mounts cannot be read is an error, not a "no".
+/// mounts cannot be read is an error, not a "no". Nothing is asked of any file system but proc: storage may hang.
 pub(crate) fn held_elsewhere(device: (u32, u32)) -> io::Result<Option<u32>> {
-    let ours: Vec<Entry> = own()?.into_iter().filter(|entry| entry.device == device).collect();
-    let mut seen = HashSet::from([std::fs::metadata("/proc/self/ns/mnt")?.ino()]);
-    for process in std::fs::read_dir("/proc")? {
-        let process = process?;
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+    let ours = own_of(device)?;
+    let mut seen = HashSet::from([own_namespace()?]);
+    for pid in processes()? {
         // Only saves work: where the namespace may not be looked at, the mounts are read all the same.
-        let namespace = std::fs::metadata(process.path().join("ns/mnt")).map(|found| found.ino()).ok();
+        let namespace = namespace_of(pid, "mnt");
         if namespace.is_some_and(|namespace| seen.contains(&namespace)) {
             continue;
         }
-        match std::fs::read(process.path().join("mountinfo")).and_then(|text| parse(&text)) {
-            Ok(theirs) if theirs.iter().any(|entry| keeps(entry, device, &ours)) => return Ok(Some(pid)),
+        match keeps_mounted(pid, device, &ours)? {
+            Some(true) => return Ok(Some(pid)),
             // Only now: had this process vanished, another of its namespace would have to be asked.
-            Ok(_) => seen.extend(namespace),
-            Err(error) if vanished(&error) => {}
-            Err(error) => return Err(error),
+            Some(false) => seen.extend(namespace),
+            None => {}
         }
     }
     Ok(None)
+}
+
+/// All processes that we see.
+pub(crate) fn processes() -> io::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc")? {
+        found.extend(process?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(found)
+}
+
+/// Our own mount namespace.
+pub(crate) fn own_namespace() -> io::Result<u64> {
+    Ok(std::fs::metadata("/proc/self/ns/mnt")?.ino())
+}
+
+/// The namespace of that kind that the process is in, where it may be looked at and the process has not ended.
+pub(crate) fn namespace_of(pid: u32, kind: &str) -> Option<u64> {
+    std::fs::metadata(format!("/proc/{pid}/ns/{kind}")).map(|found| found.ino()).ok()
+}
+
+/// All our mounts of the file system `device`.
+pub(crate) fn own_of(device: (u32, u32)) -> io::Result<Vec<Entry>> {
+    Ok(own()?.into_iter().filter(|entry| entry.device == device).collect())
+}
+
+/// Whether the process `pid` keeps the file system `device` mounted beside `ours`; `None` if it is gone.
+pub(crate) fn keeps_mounted(pid: u32, device: (u32, u32), ours: &[Entry]) -> io::Result<Option<bool>> {
+    match std::fs::read(format!("/proc/{pid}/mountinfo")).and_then(|text| parse(&text)) {
+        Ok(theirs) => Ok(Some(theirs.iter().any(|entry| keeps(entry, device, ours)))),
+        Err(error) if vanished(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -1,60 +1,13 @@
 //! The real host, as root, in a temporary directory.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+mod scratch;
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use om_backend::{ErrorKind, Host, Source};
 use om_host::SystemHost;
 
-/// A temporary directory that unmounts whatever a failed test left in it.
-struct Scratch(tempfile::TempDir);
-
-impl Scratch {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().canonicalize().unwrap()
-    }
-
-    fn image(&self, size: u64) -> PathBuf {
-        let path = self.path().join("volume.img");
-        std::fs::File::create(&path).unwrap().set_len(size).unwrap();
-        path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let below = |line: &&str| line.contains(&format!(" {}/", self.path().display()));
-        for line in mounts.lines().rev().filter(below) {
-            let target = line.split(' ').nth(4).unwrap_or_default().replace("\\040", " ");
-            let _ = Command::new("umount").arg(target).status();
-        }
-    }
-}
-
-/// [`hold`] keeps all mounts of the machine, those of a test beside it too: one at a time.
-static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-/// A process in a mount namespace of its own that keeps every mount there is now.
-fn hold(_: &Path) -> Box<dyn FnOnce() + Send> {
-    let mut child = Command::new("unshare")
-        .args(["-m", "--propagation", "private", "sh", "-c", "echo ready; exec sleep 60"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut ready = [0; 6];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
-    Box::new(move || {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    })
-}
+use scratch::{ALONE, Scratch, hold};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms() {

@@ -1,6 +1,6 @@
 //! Serves an [`axum::Router`] over TCP, TLS or a unix socket, and stops gracefully.
 //!
-//! - [`Endpoint`]: where to listen, and how.
+//! - [`Endpoint`]: where to listen, and how. With mutual TLS, handlers learn who a client is by its certificate.
 //! - [`Listener`]: a bound endpoint. Binding is separate from serving, so that a port that is taken is reported before
 //!   anything else happens.
 //! - [`HttpError`]: why an endpoint cannot be had, and what to do about it.
@@ -24,4 +24,4 @@ mod unix;
 mod tests;
 
 pub use error::HttpError;
-pub use listener::{Endpoint, Listener, Served};
+pub use listener::{Endpoint, Identify, Listener, Served};

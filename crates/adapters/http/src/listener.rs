@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
+use om_backend::PeerIdentity;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
-use crate::connection::{self, Peer, Socket};
+use crate::connection::{self, Peer, Socket, Tls};
 use crate::error::HttpError;
 use crate::tls;
 use crate::unix::{self, SocketFile};
@@ -24,8 +25,11 @@ const CONNECTIONS_MAX: usize = 1024;
 /// After a failed accept (out of file descriptors, say): the time for connections to end before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Reads who a client is from its certificate (DER), which the handshake has verified.
+pub type Identify = fn(&[u8]) -> Option<PeerIdentity>;
+
 /// Where to listen, and how. Port 0 takes any free port.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Endpoint {
     /// Plain HTTP over TCP.
     Tcp(SocketAddr),
@@ -37,6 +41,17 @@ pub enum Endpoint {
         certificate: String,
         /// The leaf's private key, PEM: a secret.
         key: String,
+    },
+    /// HTTP over TLS over TCP, for people and for processes of the cluster: whether a client has to show a certificate,
+    /// which ones are good, and which one is shown to it, is for `tls` to say at every handshake. Handlers find a
+    /// client that has one as [`axum::Extension<PeerIdentity>`].
+    MutualTls {
+        /// The address.
+        address: SocketAddr,
+        /// The server's side of the handshake.
+        tls: Arc<ServerConfig>,
+        /// Reads the client's certificate.
+        identify: Identify,
     },
     /// Plain HTTP over a unix socket.
     Unix {
@@ -60,7 +75,7 @@ pub struct Listener {
 }
 
 enum Bound {
-    Tcp(TcpListener, Option<TlsAcceptor>),
+    Tcp(TcpListener, Option<Tls>),
     /// The file is held so that it is removed when the listener is dropped.
     Unix {
         listener: UnixListener,
@@ -74,8 +89,12 @@ impl Listener {
         let bound = match endpoint {
             Endpoint::Tcp(address) => Bound::Tcp(tcp(*address).await?, None),
             Endpoint::Tls { address, certificate, key } => {
-                let acceptor = tls::acceptor(*address, certificate, key)?;
-                Bound::Tcp(tcp(*address).await?, Some(acceptor))
+                let tls = tls::acceptor(*address, certificate, key)?;
+                Bound::Tcp(tcp(*address).await?, Some(tls))
+            }
+            Endpoint::MutualTls { address, tls, identify } => {
+                let tls = Tls { acceptor: tls.clone().into(), identify: *identify };
+                Bound::Tcp(tcp(*address).await?, Some(tls))
             }
             Endpoint::Unix { path, mode } => {
                 let (at, mode) = (path.clone(), *mode);

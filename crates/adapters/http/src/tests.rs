@@ -5,16 +5,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
-use rustls::pki_types::ServerName;
+use axum::{Extension, Router};
+use om_backend::{PeerIdentity, PeerRole};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
 
-use crate::{Endpoint, HttpError, Listener, Served};
+use crate::{Endpoint, HttpError, Identify, Listener, Served};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 const DRAIN: Duration = Duration::from_millis(500);
@@ -23,6 +26,12 @@ fn router() -> Router {
     Router::new()
         .route("/hello", get(|| async { "hello" }))
         .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
+        .route(
+            "/who",
+            get(|who: Option<Extension<PeerIdentity>>| async {
+                who.map_or_else(|| "nobody".to_owned(), |Extension(peer)| peer.to_string())
+            }),
+        )
         .route("/slow", get(|| async { tokio::time::sleep(Duration::from_millis(200)).await }))
         .route("/stuck", get(std::future::pending::<()>))
 }
@@ -100,7 +109,7 @@ async fn serves_tls_to_clients_that_trust_the_certificate_and_no_plain_http() {
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let connector = TlsConnector::from(Arc::new(config));
     let name = |text: &'static str| ServerName::try_from(text).expect("a name");
     let stream = TcpStream::connect(running.address()).await.expect("connects");
     let mut stream = connector.connect(name("localhost"), stream).await.expect("trusted");
@@ -112,6 +121,41 @@ async fn serves_tls_to_clients_that_trust_the_certificate_and_no_plain_http() {
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "plain HTTP was answered");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn handlers_learn_who_a_client_is_by_its_certificate_and_by_nothing_else() {
+    let provider = || Arc::new(rustls::crypto::ring::default_provider());
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("generated");
+    let (chain, key) = (vec![made.cert.der().clone()], made.signing_key.serialize_der());
+    let key = || PrivateKeyDer::try_from(key.clone()).expect("a key");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a certificate");
+    let roots = Arc::new(roots);
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider()).allow_unauthenticated();
+    let server = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_client_cert_verifier(verifier.build().expect("roots"))
+        .with_single_cert(chain.clone(), key())
+        .expect("a key");
+    let identify: Identify = |der| Some(PeerIdentity { role: PeerRole::Agent, name: der.len().to_string() });
+    let endpoint = Endpoint::MutualTls { address: LOOPBACK, tls: Arc::new(server), identify };
+    let running = start(&endpoint).await;
+    let client = || {
+        let builder = rustls::ClientConfig::builder_with_provider(provider());
+        builder.with_safe_default_protocol_versions().expect("versions").with_root_certificates(roots.clone())
+    };
+    let known = client().with_client_auth_cert(chain.clone(), key()).expect("a key");
+    let agent = format!("agent {}", chain[0].len());
+    for (config, expected) in [(known, agent.as_str()), (client().with_no_client_auth(), "nobody")] {
+        let stream = TcpStream::connect(running.address()).await.expect("connects");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("trusted");
+        let answer = request(&mut stream, "/who").await;
+        assert!(answer.ends_with(expected), "{answer}");
+    }
     running.stop().await;
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::TlsAcceptor;
 
+use crate::connection::Tls;
 use crate::error::HttpError;
 
 /// Takes TLS connections with `certificate` (a chain, leaf first) and `key`, both PEM. The ring provider is named here,
 /// so that nothing depends on a provider installed for the whole process.
-pub(crate) fn acceptor(address: SocketAddr, certificate: &str, key: &str) -> Result<TlsAcceptor, HttpError> {
+pub(crate) fn acceptor(address: SocketAddr, certificate: &str, key: &str) -> Result<Tls, HttpError> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|error| HttpError::certificate(address, format!("the certificate is not PEM: {error}")))?;
@@ -25,5 +25,5 @@ pub(crate) fn acceptor(address: SocketAddr, certificate: &str, key: &str) -> Res
         .with_single_cert(chain, key)
         .map_err(|error| HttpError::certificate(address, error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Tls { acceptor: Arc::new(config).into(), identify: |_| None })
 }

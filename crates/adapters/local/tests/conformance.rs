@@ -27,7 +27,7 @@ impl Drop for Mounted {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 fn mount_at(target: PathBuf) -> impl Fn(&Attachment) -> Box<dyn FnOnce() + Send> + Sync {

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use om_backend::authority::{Authority, CertificateRequest, Issued};
+use om_backend::authority::{Authority, CertificateRequest, Issued, Requested};
 use om_backend::{ErrorKind, PortError, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
+    date_time_ymd,
 };
 
 #[cfg(test)]
@@ -37,18 +38,58 @@ impl Authority for RcgenAuthority {
     }
 
     fn issue(&self, authority: &Issued, request: &CertificateRequest) -> Result<Issued> {
-        let wrap = |error| failed("issue a certificate for", request, error);
-        let signing_key = KeyPair::from_pem(&authority.key).map_err(wrap)?;
-        let issuer = Issuer::from_ca_cert_pem(&authority.certificate, signing_key).map_err(wrap)?;
-        let mut params = params("issue a certificate for", request)?;
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.use_authority_key_identifier_extension = true;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let wrap = |error| failed(ISSUE, request, error);
         let key = KeyPair::generate().map_err(wrap)?;
-        let certificate = params.signed_by(&key, &issuer).map_err(wrap)?;
+        let certificate = leaf(request)?.signed_by(&key, &issuer(authority, request)?).map_err(wrap)?;
         Ok(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
     }
+
+    fn request(&self, key: Option<&str>) -> Result<Requested> {
+        let wrap = |error| PortError::new(ErrorKind::Invalid, "request", "a certificate", error);
+        let key = key.map_or_else(KeyPair::generate, KeyPair::from_pem).map_err(wrap)?;
+        let params = CertificateParams::new(Vec::new()).map_err(wrap)?;
+        let csr = params.serialize_request(&key).and_then(|request| request.pem()).map_err(wrap)?;
+        Ok(Requested { key: key.serialize_pem(), csr })
+    }
+
+    fn requested_key(&self, csr: &str) -> Result<Vec<u8>> {
+        Ok(signing_request(csr)?.public_key.der_bytes().to_vec())
+    }
+
+    fn sign(&self, authority: &Issued, csr: &str, request: &CertificateRequest) -> Result<String> {
+        let requested = signing_request(csr)?;
+        let certificate = leaf(request)?.signed_by(&requested.public_key, &issuer(authority, request)?);
+        Ok(certificate.map_err(|error| failed(ISSUE, request, error))?.pem())
+    }
+}
+
+const ISSUE: &str = "issue a certificate for";
+
+fn issuer(authority: &Issued, request: &CertificateRequest) -> Result<Issuer<'static, KeyPair>> {
+    let wrap = |error| failed(ISSUE, request, error);
+    let key = KeyPair::from_pem(&authority.key).map_err(wrap)?;
+    Issuer::from_ca_cert_pem(&authority.certificate, key).map_err(wrap)
+}
+
+/// The signing request, with its signature checked: whoever made it has the key.
+fn signing_request(csr: &str) -> Result<CertificateSigningRequestParams> {
+    CertificateSigningRequestParams::from_pem(csr)
+        .map_err(|error| PortError::new(ErrorKind::Invalid, "read", "the signing request", error))
+}
+
+fn leaf(request: &CertificateRequest) -> Result<CertificateParams> {
+    let mut params = params(ISSUE, request)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    if let Some(peer) = &request.peer {
+        let wrap = |error| failed(ISSUE, request, error);
+        let role = peer.role.dns_name().try_into().map_err(wrap)?;
+        let uri = peer.uri().try_into().map_err(wrap)?;
+        params.subject_alt_names.extend([SanType::DnsName(role), SanType::URI(uri)]);
+    }
+    Ok(params)
 }
 
 /// What a certificate of an authority and a leaf have in common.

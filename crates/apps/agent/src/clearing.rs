@@ -22,7 +22,8 @@ impl Agent {
             None => Some(self.locks.hold(&name.service, Some(&mounted.volume.member)).await),
             Some(_) => None,
         };
-        self.clear(&mounted).await
+        self.clear(&mounted).await?;
+        self.sweep_addresses().await
     }
 
     /// Waits while another namespace has the mount, but not for long.
@@ -43,16 +44,31 @@ impl Agent {
     /// Takes a volume's mounts down, deepest first, and detaches it. Refused while a container has them.
     pub(crate) async fn clear(&self, mounted: &Mounted) -> Result<()> {
         self.wait_until_unheld("unmount", mounted).await?;
-        for mount in mounted.mounts.iter().rev() {
+        // A frozen file system can be unmounted, but would not be gone.
+        self.thaw(mounted).await?;
+        self.take_down(mounted).await
+    }
+
+    /// Takes a volume's mounts down, deepest first, and detaches it.
+    pub(crate) async fn take_down(&self, mounted: &Mounted) -> Result<()> {
+        self.clear_control(mounted).await?;
+        let control = mounted.control();
+        for mount in mounted.mounts.iter().rev().filter(|mount| !mount.target.starts_with(&control)) {
             self.ports.host.unmount(&mount.target).await?;
         }
         self.ports.host.unmount(&mounted.path).await?;
+        // A later epoch of the same volume is attached in its own right.
+        if self.survey().await?.iter().any(|other| other.volume == mounted.volume) {
+            return Ok(());
+        }
         self.ports.volumes.detach(&mounted.volume).await
     }
 
     /// Takes down only the control folder, which nobody holds.
     pub(crate) async fn clear_control(&self, mounted: &Mounted) -> Result<()> {
         let control = mounted.control();
+        // Nobody is to write a lease's deadline there while it goes: it would end up on the volume, or below it.
+        let _gone = self.known.folders.hold(&mounted.volume.service, Some(&mounted.volume.member)).await;
         for mount in mounted.mounts.iter().rev().filter(|mount| mount.target.starts_with(&control)) {
             self.ports.host.unmount(&mount.target).await?;
         }
@@ -69,6 +85,6 @@ impl Agent {
             self.ports.host.remove_empty(&self.settings.mounts, &folder_prefix(&volume)).await?;
             self.ports.volumes.detach(&volume).await?;
         }
-        Ok(())
+        self.sweep_addresses().await
     }
 }

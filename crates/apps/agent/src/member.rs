@@ -47,7 +47,7 @@ impl NodeAgent for Agent {
         self.clear_member(service, member).await?;
         // The proof is what the kernel says now, not that every call succeeded.
         match self.survey().await?.iter().find(|mounted| mounted.is_of(service, member)) {
-            None => Ok(()),
+            None => self.give_up_epochs(service, member, None).await,
             Some(left) => {
                 let detail = format!("it is still mounted at {}", left.path.display());
                 Err(PortError::new(ErrorKind::Refused, "release", format!("member {member}"), detail))
@@ -55,17 +55,24 @@ impl NodeAgent for Agent {
         }
     }
 
-    async fn fence(&self, service: &ServiceId, member: &MemberName, _epoch: Epoch) -> Result<()> {
-        self.release(service, member).await
+    async fn fence(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {
+        // To its end, also if the server that asked is gone: half a fence leaves a dead member.
+        let (agent, service, member) = (self.clone(), service.clone(), member.clone());
+        self.to_the_end("fence", async move { agent.fence_here(&service, &member, epoch).await }).await
     }
 
     async fn peers(&self) -> Result<Vec<PeerView>> {
-        Ok(Vec::new())
+        Ok(self.watch().views(self.now()))
     }
 
     async fn grow(&self, volume: &VolumeId) -> Result<()> {
         let _ordered = self.locks.hold(&volume.service, Some(&volume.member)).await;
         match self.survey().await?.into_iter().rfind(|mounted| mounted.volume == *volume) {
+            Some(_) if self.paused() => {
+                // It may be frozen, and growing it would wait for the thaw, holding the lock.
+                let detail = "this node's lease is not held at present";
+                Err(PortError::new(ErrorKind::Unavailable, "enlarge", format!("volume {volume}"), detail))
+            }
             Some(mounted) => self.ports.host.grow_file_system(&mounted.path).await,
             None => Ok(()),
         }

@@ -1,6 +1,8 @@
 //! Mount, step by step as in design §5: claim, fence, mount, publish.
 //!
-//! It may be cut off at any point and asked again: every step is done when it finds itself done.
+//! It may be cut off at any point and asked again: every step is done when it finds itself done. Where the node needs a
+//! lease, all of it happens in one spell of the lease, begun before the claim: so the claim confirms the epoch, and whoever
+//! claims next waits for the deadline that the mount is given last.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,8 +25,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 impl Agent {
     /// Mounts the volume that Docker calls `name` for its request `id`; returns where.
     pub(crate) async fn mount(&self, name: &MountName, id: &str) -> Result<PathBuf> {
-        let _ordered = self.locks.hold(&name.service, name.member.as_ref()).await;
         loop {
+            // Not under the lock: to get the lease back, members that are over may have to be fenced first.
+            let spell = self.spell_to_mount_in().await?;
+            let _ordered = self.locks.hold(&name.service, name.member.as_ref()).await;
+            if !self.still_in(spell) {
+                continue;
+            }
             let here = self.survey().await?;
             let present = here.iter().rfind(|mounted| mounted.answers_to(name));
             if let Some(present) = present {
@@ -40,7 +47,7 @@ impl Agent {
                 // No server answers, but this node, in this life, had the volume mounted already: same holder, same epoch.
                 (Err(error), Some(present)) if error.may_pass() && present.record.is_some() => {
                     tracing::warn!(%name, %error, "mounted again without a server");
-                    return self.hand_over(present, name, id).await;
+                    return self.hand_over(present, name, id, spell).await;
                 }
                 (Err(error), _) => return Err(error),
             };
@@ -54,20 +61,20 @@ impl Agent {
             if found.is_some() && mounted_members(name, &self.survey().await?).contains(&grant.member) {
                 continue;
             }
-            return self.mount_granted(name, id, &grant).await;
+            if self.gave_up(&name.service, &grant).await? {
+                self.ports.control.released(&name.service, &grant.member, grant.epoch).await?;
+                continue;
+            }
+            return self.mount_granted(name, id, &grant, spell).await;
         }
     }
 
     /// Steps 2 to 4, with the claim won.
-    async fn mount_granted(&self, name: &MountName, id: &str, grant: &Grant) -> Result<PathBuf> {
+    async fn mount_granted(&self, name: &MountName, id: &str, grant: &Grant, spell: Option<u64>) -> Result<PathBuf> {
         let volume = VolumeId { service: name.service.clone(), member: grant.member.clone(), role: name.role };
 
-        // Step 2, fence. Former holders elsewhere are the control plane's part: it grants nothing before its list of them
-        // is empty. Former epochs on this node are ours.
-        if let Some(former) = grant.unfenced.first() {
-            let detail = format!("node {} held it under epoch {} and is not proven fenced", former.node, former.epoch);
-            return Err(PortError::new(ErrorKind::Refused, "mount", format!("volume {volume}"), detail));
-        }
+        // Step 2, fence. Epochs of this node that it gave up itself are no former holders: they go once nobody has them.
+        self.fence_formers(&volume.service, grant).await?;
         let mut present = None;
         for mounted in self.survey().await? {
             if mounted.is_of(&volume.service, &volume.member) && mounted.epoch != grant.epoch {
@@ -94,19 +101,26 @@ impl Agent {
             self.ports.host.write_files(&control, &control_files(grant)?).await?;
             let program = Source::ReadOnlyFile(self.settings.program.clone());
             self.ports.host.mount(&program, &control.join(PROGRAM)).await?;
+            // The configuration is there by now: by it the address is known to be in use.
+            self.add_address(grant.config.address).await?;
 
             // Step 4, publish.
-            let published = self.ports.control.publish(&volume.service, &volume.member, grant.epoch).await;
-            if let Err(error) = published {
-                if !error.may_pass() {
-                    // The epoch has moved on: what is mounted under it must go.
-                    self.clear_member(&volume.service, &volume.member).await?;
-                }
-                return Err(error);
-            }
+            self.publish(&volume, grant).await?;
         }
-        self.record(&control, name, id).await?;
-        Ok(path)
+        let mounted = Mounted { volume, epoch: grant.epoch, path, mounts: Vec::new(), record: None };
+        self.begin(&mounted, name, id, spell).await?;
+        Ok(mounted.path)
+    }
+
+    async fn publish(&self, volume: &VolumeId, grant: &Grant) -> Result<()> {
+        let published = self.ports.control.publish(&volume.service, &volume.member, grant.epoch).await;
+        if let Err(error) = &published
+            && !error.may_pass()
+        {
+            // The epoch has moved on: what is mounted under it must go.
+            self.clear_member(&volume.service, &volume.member).await?;
+        }
+        published
     }
 
     async fn mount_volume(&self, volume: &VolumeId, grant: &Grant, path: &std::path::Path) -> Result<()> {
@@ -125,14 +139,20 @@ impl Agent {
     }
 
     /// Gives a complete mount, whose container is gone, to the request `id`.
-    async fn hand_over(&self, present: &Mounted, name: &MountName, id: &str) -> Result<PathBuf> {
-        self.record(&present.control(), name, id).await?;
+    async fn hand_over(&self, present: &Mounted, name: &MountName, id: &str, spell: Option<u64>) -> Result<PathBuf> {
+        if self.is_over(present) {
+            let detail = format!("its epoch {} is over; it is being taken from this node", present.epoch);
+            return Err(PortError::new(ErrorKind::Refused, "mount", format!("volume {}", present.volume), detail));
+        }
+        self.begin(present, name, id, spell).await?;
         Ok(present.path.clone())
     }
 
-    async fn record(&self, control: &std::path::Path, name: &MountName, id: &str) -> Result<()> {
+    /// The last of a Mount: from here on a container may run.
+    async fn begin(&self, mounted: &Mounted, name: &MountName, id: &str, spell: Option<u64>) -> Result<()> {
+        self.begin_under_lease(mounted, spell).await?;
         let record = Record { name: name.to_string(), id: id.to_owned(), since: self.now() };
-        self.ports.host.write_files(control, &[record.file()?]).await
+        self.ports.host.write_files(&mounted.control(), &[record.file()?]).await
     }
 
     /// Returns once no container but the one that `id` stands for can have the mount. Refused while another does.

@@ -1,70 +1,48 @@
 //! Tests of the agent over a fake machine, fake servers and a clock that jumps.
 
 mod crashes;
+mod fencing;
+mod leases;
+pub(crate) mod machine;
 mod members;
 mod protocol;
+mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
-use om_backend::fake::{FakeControlPlane, FakeHost};
+use om_backend::fake::{FakeControlPlane, FakeHost, FakeVoters};
 use om_backend::member_channel::Request;
 use om_backend::{
-    Attachment, Clock, Entropy, ErrorKind, MemberChannel, MemberPhase, MemberStatus, PortError, Result, Runtime, Tasks,
+    Attachment, ErrorKind, Fencing, Host, MemberChannel, MemberPhase, MemberStatus, PortError, Result, Runtime,
     VolumeProvider,
 };
 use om_engines::MemberConfig;
-use om_model::{ByteSize, Epoch, MemberName, Resources, ServiceId, Timestamp, VolumeId, VolumeSizes};
+use om_model::{
+    ByteSize, Epoch, Former, MemberName, NodeId, Resources, Roster, RosterNode, ServiceId, Timestamp, VolumeId,
+    VolumeSizes,
+};
 
-use crate::{Agent, AgentPorts, AgentSettings};
+use crate::{AddressSettings, Agent, AgentPorts, AgentSettings, Alone, ClusterSettings};
+use machine::{NoEntropy, Turns, VirtualClock};
 
 const SERVICE: &str = "0123456789abcdef0123456789abcdef";
 const MOUNTS: &str = "/state/mnt";
 
-/// A clock on which sleeping takes no time but its own.
-#[derive(Default)]
-struct JumpingClock(Mutex<Duration>);
+const TERM: Duration = Duration::from_millis(2500);
 
-#[async_trait]
-impl Clock for JumpingClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(0)
-    }
-
-    fn monotonic(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    async fn sleep(&self, length: Duration) {
-        *self.0.lock().unwrap() += length;
-    }
+/// Image volumes that are always there; remembers which are attached and which epochs were revoked, and when.
+#[derive(Clone)]
+struct Images {
+    fencing: Fencing,
+    attached: Arc<Mutex<BTreeSet<VolumeId>>>,
+    revoked: Arc<Mutex<BTreeMap<VolumeId, (Epoch, Duration)>>>,
+    clock: Arc<VirtualClock>,
 }
-
-/// Tasks that run to their end at once.
-struct AtOnce;
-
-impl Tasks for AtOnce {
-    #[allow(clippy::disallowed_methods, reason = "an executor inside an executor needs a thread of its own")]
-    fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) {
-        std::thread::spawn(|| futures::executor::block_on(task)).join().unwrap();
-    }
-}
-
-struct NoEntropy;
-
-impl Entropy for NoEntropy {
-    fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill(0);
-    }
-}
-
-/// Image volumes that are always there; remembers which are attached.
-#[derive(Clone, Default)]
-struct Images(Arc<Mutex<BTreeSet<VolumeId>>>);
 
 #[async_trait]
 impl VolumeProvider for Images {
@@ -72,7 +50,10 @@ impl VolumeProvider for Images {
         "images"
     }
     fn single_writer_by(&self) -> &'static str {
-        "there is one node"
+        "revoking"
+    }
+    fn fencing(&self) -> Fencing {
+        self.fencing
     }
     async fn create(&self, _: &VolumeId, _: ByteSize) -> Result<()> {
         Ok(())
@@ -80,12 +61,23 @@ impl VolumeProvider for Images {
     async fn delete(&self, _: &VolumeId) -> Result<()> {
         Ok(())
     }
-    async fn attach(&self, id: &VolumeId, _: Epoch) -> Result<Attachment> {
-        self.0.lock().unwrap().insert(id.clone());
+    async fn revoke(&self, id: &VolumeId, epoch: Epoch) -> Result<()> {
+        machine::give_way().await;
+        let mut revoked = self.revoked.lock().unwrap();
+        let known = revoked.get(id).map_or(Epoch::NONE, |(known, _)| *known);
+        revoked.insert(id.clone(), (epoch.max(known), self.clock.time()));
+        Ok(())
+    }
+    async fn attach(&self, id: &VolumeId, epoch: Epoch) -> Result<Attachment> {
+        if self.revoked.lock().unwrap().get(id).is_some_and(|(revoked, _)| epoch <= *revoked) {
+            return Err(PortError::new(ErrorKind::Refused, "attach", id, "that epoch was revoked"));
+        }
+        self.attached.lock().unwrap().insert(id.clone());
         Ok(Attachment::Image { path: image(id), direct: false })
     }
     async fn detach(&self, id: &VolumeId) -> Result<()> {
-        self.0.lock().unwrap().remove(id);
+        machine::give_way().await;
+        self.attached.lock().unwrap().remove(id);
         Ok(())
     }
     async fn grow(&self, _: &VolumeId, _: ByteSize) -> Result<()> {
@@ -131,7 +123,7 @@ fn config(index: u16, journal: bool) -> MemberConfig {
         epoch: Epoch::NONE,
         engine: "postgresql".to_owned(),
         version: "15".to_owned(),
-        address: "172.30.0.10".parse().unwrap(),
+        address: format!("172.30.0.{}", 10 + index).parse().unwrap(),
         peers: Vec::new(),
         primary: None,
         resources: Resources { memory: ByteSize::bytes(1 << 30), cpu_millis: None },
@@ -142,55 +134,136 @@ fn config(index: u16, journal: bool) -> MemberConfig {
     }
 }
 
-/// A node with its agent, and the servers.
+/// A node with its agent, the servers, and the voters of other nodes.
 struct World {
     host: FakeHost,
     control: FakeControlPlane,
     volumes: Images,
     channel: Channel,
-    runtime: Runtime,
+    voters: FakeVoters,
+    clock: Arc<VirtualClock>,
+    turns: Turns,
+    cluster: bool,
 }
 
 impl World {
-    /// With two members, each with a journal of its own.
+    /// A machine of its own, with two members, each with a journal of its own.
     fn new() -> Self {
         let control = FakeControlPlane::default();
         (0..2).for_each(|index| control.add(config(index, true)));
-        let runtime =
-            Runtime { clock: Arc::new(JumpingClock::default()), tasks: Arc::new(AtOnce), entropy: Arc::new(NoEntropy) };
-        let host = FakeHost::new("node-1".parse().unwrap());
-        Self { host, control, volumes: Images::default(), channel: Channel::default(), runtime }
+        let clock = Arc::new(VirtualClock::default());
+        let volumes =
+            Images { fencing: Fencing::None, attached: Arc::default(), revoked: Arc::default(), clock: clock.clone() };
+        Self {
+            host: FakeHost::new(node(1)),
+            control,
+            volumes,
+            channel: Channel::default(),
+            voters: FakeVoters::default(),
+            clock,
+            turns: Turns::default(),
+            cluster: false,
+        }
+    }
+
+    /// A cluster of so many nodes, of which this is the first; the others vote and have voted for long.
+    fn of_nodes(count: u16, fencing: Fencing) -> Self {
+        let mut world = Self::new();
+        world.volumes.fencing = fencing;
+        world.cluster = true;
+        world.control.set_roster(roster(count));
+        for index in 2..=count {
+            world.voters.put(node(index), Arc::new(world.agent_on(FakeHost::new(node(index)))));
+        }
+        world.clock.advance(TERM * 2);
+        world.clock.share();
+        world
     }
 
     /// An agent: the first, or another after a restart.
     fn agent(&self) -> Agent {
+        self.agent_on(self.host.clone())
+    }
+
+    fn agent_on(&self, host: FakeHost) -> Agent {
+        let cluster = ClusterSettings {
+            address: "10.0.0.1".parse().unwrap(),
+            agent: "10.0.0.1:27041".parse().unwrap(),
+            zone: None,
+            version: "1".to_owned(),
+            lease_term: TERM,
+        };
+        let addresses = AddressSettings {
+            interface: "eth0".to_owned(),
+            prefix: 24,
+            range: "172.30.0.10".parse().unwrap()..="172.30.0.99".parse().unwrap(),
+        };
         let ports = AgentPorts {
             control: Arc::new(self.control.clone()),
-            host: Arc::new(self.host.clone()),
+            host: Arc::new(host),
             volumes: Arc::new(self.volumes.clone()),
             channel: Arc::new(self.channel.clone()),
-            runtime: self.runtime.clone(),
+            runtime: Runtime {
+                clock: self.clock.clone(),
+                tasks: Arc::new(self.turns.clone()),
+                entropy: Arc::new(NoEntropy),
+            },
+            prober: Arc::new(Alone),
+            voters: Arc::new(self.voters.clone()),
         };
-        let settings = AgentSettings { mounts: MOUNTS.into(), program: "/usr/lib/openmanage/openmanage-member".into() };
+        let settings = AgentSettings {
+            mounts: MOUNTS.into(),
+            program: "/usr/lib/openmanage/openmanage-member".into(),
+            state: "/state".into(),
+            addresses: self.cluster.then_some(addresses),
+            cluster: self.cluster.then_some(cluster),
+        };
         Agent::new(ports, settings)
     }
 
+    /// Runs `work`, and whatever was spawned, until `work` ends.
+    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.turns.run(work)
+    }
+
+    /// Another node claims the member, as one that the servers assigned it to, in its only life.
+    fn claim_elsewhere(&self, index: u16, elsewhere: u16) {
+        self.control.with_binding(&service(), &member(index), |binding| {
+            binding.assigned = Some(node(elsewhere));
+            let life = "boot-0".parse().unwrap();
+            binding.claim(&node(elsewhere), &life, Timestamp::from_millis(0)).unwrap();
+        });
+    }
+
+    /// The servers want the member here.
+    fn assign_here(&self, index: u16) {
+        self.control.with_binding(&service(), &member(index), |binding| binding.assigned = Some(node(1)));
+    }
+
+    fn unfenced(&self, index: u16) -> Vec<Former> {
+        self.control.with_binding(&service(), &member(index), |binding| binding.unfenced.clone())
+    }
+
+    fn device_at(&self, path: &Path) -> (u32, u32) {
+        let mounts = self.run(self.host.mounts(path)).unwrap();
+        mounts.iter().find(|mount| mount.target == path).expect("it is mounted").device
+    }
+
     fn mount(&self, name: &str, id: &str) -> Result<PathBuf> {
-        futures::executor::block_on(self.agent().mount(&name.parse().unwrap(), id))
+        self.run(self.agent().mount(&name.parse().unwrap(), id))
     }
 
     fn unmount(&self, name: &str, id: &str) -> Result<()> {
-        futures::executor::block_on(self.agent().unmount(&name.parse().unwrap(), id))
+        self.run(self.agent().unmount(&name.parse().unwrap(), id))
     }
 
     fn read(&self, path: &Path) -> Option<Vec<u8>> {
-        use om_backend::Host;
-        futures::executor::block_on(self.host.read_file(path)).unwrap()
+        self.run(self.host.read_file(path)).unwrap()
     }
 
     fn assert_nothing_left(&self) {
         assert_eq!(self.host.left_behind(), Vec::<PathBuf>::new());
-        assert!(self.volumes.0.lock().unwrap().is_empty(), "everything is detached");
+        assert!(self.volumes.attached.lock().unwrap().is_empty(), "everything is detached");
     }
 }
 
@@ -203,4 +276,22 @@ fn refused(result: Result<PathBuf>) -> PortError {
 /// The data volume's name with its member.
 fn data(index: u16) -> String {
     format!("{SERVICE}_orders-{index}")
+}
+
+fn node(index: u16) -> NodeId {
+    format!("node-{index}").parse().unwrap()
+}
+
+/// The nodes 1 to `count`.
+fn roster(count: u16) -> Roster {
+    let known = |index| RosterNode {
+        id: node(index),
+        address: format!("10.0.0.{index}").parse().unwrap(),
+        agent: SocketAddr::new(format!("10.0.0.{index}").parse().unwrap(), 27041),
+    };
+    Roster { revision: u64::from(count), nodes: (1..=count).map(known).collect() }
+}
+
+fn volume(index: u16, role: om_model::VolumeRole) -> VolumeId {
+    VolumeId { service: service(), member: member(index), role }
 }

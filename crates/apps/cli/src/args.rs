@@ -1,6 +1,7 @@
 //! What may be written on the command line.
 
 mod local;
+mod roles;
 mod service;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use local::{ClusterCommand, ControlDbWord, DnsCommand, ImageCommand, UpArgs, VolumeWord};
+pub(crate) use roles::{AgentArgs, JoinArgs, NodeCommand, ServerArgs, SharedVolumeWord, StorageArgs};
 pub(crate) use service::{
     ChangeArgs, ConfigCommand, ConnectArgs, CreateArgs, DeleteArgs, LogsArgs, OperationsCommand, VolumeCommand,
 };
@@ -128,6 +130,9 @@ pub(crate) enum Command {
     /// List, show, cancel and retry operations
     #[command(subcommand, visible_alias = "operation")]
     Operations(OperationsCommand),
+    /// List, drain, fence and admit nodes
+    #[command(subcommand, visible_alias = "nodes")]
+    Node(NodeCommand),
     /// List the engines of this release
     #[command(visible_alias = "catalog")]
     Engines,
@@ -138,6 +143,12 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Stop what `up` started; services go on
     Down,
+    /// Run a server of a cluster of several nodes
+    Server(ServerArgs),
+    /// Run the agent of a node: volumes, addresses, names
+    Agent(AgentArgs),
+    /// Run the storage host of network block devices
+    Storage(StorageArgs),
     /// Build images of engines
     #[command(subcommand)]
     Image(ImageCommand),

@@ -18,6 +18,7 @@ mod exit;
 mod local;
 mod original;
 mod progress;
+mod roles;
 mod session;
 mod terminal;
 mod verbs;
@@ -32,6 +33,7 @@ use clap::Parser as _;
 use om_backend::Runtime;
 
 pub use local::{ControlDbKind, LocalCommand, Subnet, UpSettings, VolumeKind};
+pub use roles::{AddressRange, AgentRole, JoinSettings, ServerRole, SharedVolumes, StorageRole};
 pub use session::{SERVER_FILE, ServerFile, TOKEN_FILE};
 
 /// The name under which the program speaks the original's flags.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use om_model::{ClusterName, FieldError, RegionName};
 use serde::{Deserialize, Serialize};
 
+use crate::roles::{self, AgentRole, ServerRole, StorageRole};
 use crate::Environment;
 use crate::args::{Cli, ClusterCommand, Command, ControlDbWord, ImageCommand, UpArgs, VolumeWord};
 
@@ -20,6 +21,12 @@ pub enum LocalCommand {
         /// The state directory.
         state: PathBuf,
     },
+    /// Run a server.
+    Server(Box<ServerRole>),
+    /// Run a node's agent.
+    Agent(Box<AgentRole>),
+    /// Run the storage program.
+    Storage(Box<StorageRole>),
     /// Build an image.
     BuildImage {
         /// The engine, as written.
@@ -115,6 +122,9 @@ pub(crate) fn command(cli: Cli, environment: &Environment) -> Result<LocalComman
     Ok(match cli.command {
         Command::Up(up) => LocalCommand::Up(Box::new(settings(up, state))),
         Command::Down => LocalCommand::Down { state },
+        Command::Server(server) => LocalCommand::Server(Box::new(roles::server(server, state))),
+        Command::Agent(agent) => LocalCommand::Agent(Box::new(roles::agent(agent, state))),
+        Command::Storage(storage) => LocalCommand::Storage(Box::new(roles::storage(storage, state))),
         Command::Image(ImageCommand::Build { engine, version }) => {
             LocalCommand::BuildImage { engine, version, quiet: cli.global.quiet }
         }
@@ -133,14 +143,18 @@ fn settings(up: UpArgs, state: PathBuf) -> UpSettings {
         listen: up.listen,
         dns_listen: up.dns_listen,
         subnet: up.subnet,
-        control_db: match up.controldb {
-            ControlDbWord::Sqlite => ControlDbKind::Sqlite,
-            ControlDbWord::Etcd => ControlDbKind::Etcd(up.etcd_endpoints),
-        },
+        control_db: control_db(up.controldb, up.etcd_endpoints),
         volumes: match up.volume_kind {
             VolumeWord::Images => VolumeKind::Images,
             VolumeWord::Directories => VolumeKind::Directories,
         },
         detach: up.detach,
+    }
+}
+
+pub(crate) fn control_db(word: ControlDbWord, endpoints: Vec<String>) -> ControlDbKind {
+    match word {
+        ControlDbWord::Sqlite => ControlDbKind::Sqlite,
+        ControlDbWord::Etcd => ControlDbKind::Etcd(endpoints),
     }
 }

@@ -6,6 +6,7 @@ mod create;
 mod dns;
 mod events;
 mod logs;
+mod nodes;
 mod operations;
 mod resolver;
 mod services;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli, environment: Environment) -> anyhow::Result<()
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Events { service, follow } => events::run(&session, service, follow).await,
         Command::Operations(command) => operations::run(&session, command).await,
+        Command::Node(command) => nodes::run(&session, command).await,
         Command::Engines => services::engines(&session).await,
         Command::Dns(DnsCommand::Resolve { name }) => dns::resolve(&session, &name).await,
         Command::Cluster(ClusterCommand::Show) => services::cluster(&session).await,
@@ -66,6 +68,9 @@ pub(crate) async fn run(cli: Cli, environment: Environment) -> anyhow::Result<()
         | Command::Completion { .. }
         | Command::Man { .. }
         | Command::Up(_)
+        | Command::Server(_)
+        | Command::Agent(_)
+        | Command::Storage(_)
         | Command::Down
         | Command::Image(_)
         | Command::Cluster(ClusterCommand::Teardown { .. }) => unreachable!("carried out without a server"),

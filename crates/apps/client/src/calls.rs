@@ -2,9 +2,10 @@
 
 use futures::stream::BoxStream;
 use om_api::{
-    ChangeQuery, Cluster, ConfigureService, Connection, CreateService, DeleteQuery, Engine, Event, EventQuery,
-    GrowService, LogQuery, LogRecord, Member, Operation, OperationQuery, Page, PageQuery, Password, Plan,
-    RestartService, Service, Volume, path,
+    ChangeQuery, Cluster, ConfigureService, Connection, CreateService, DeleteQuery, Drain, Engine, Event, EventQuery,
+    FenceNode,
+    GrowService, JoinToken, LogQuery, LogRecord, Member, NewJoinToken, Node, Operation, OperationQuery, Page, PageQuery,
+    Password, Plan, RestartService, Service, Volume, path,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -165,6 +166,36 @@ impl Client {
     /// Deletes a kept volume with everything on it.
     pub async fn delete_volume(&self, name: &str) -> Result<()> {
         self.answer(&Call::new(Method::DELETE, path::volume(name))).await.map(drop)
+    }
+
+    /// The cluster's nodes.
+    pub async fn list_nodes(&self) -> Result<Page<Node>> {
+        Ok(self.call(Call::get(path::NODES)).await?.1)
+    }
+
+    /// Moves every member away from a node; the operations that do it.
+    pub async fn drain_node(&self, name: &str) -> Result<Drain> {
+        Ok(self.call(Call::post(path::of_node(name, "drain"))).await?.1)
+    }
+
+    /// Lets members be placed on a node again.
+    pub async fn undrain_node(&self, name: &str) -> Result<()> {
+        self.answer(&Call::post(path::of_node(name, "undrain"))).await.map(drop)
+    }
+
+    /// Vouches that a machine is off.
+    pub async fn fence_node(&self, name: &str, request: &FenceNode) -> Result<()> {
+        self.answer(&Call::post(path::of_node(name, "fence")).body(request)).await.map(drop)
+    }
+
+    /// Takes a node out of the cluster.
+    pub async fn forget_node(&self, name: &str) -> Result<()> {
+        self.answer(&Call::new(Method::DELETE, path::node(name))).await.map(drop)
+    }
+
+    /// Makes a one-time token with which a program joins the cluster.
+    pub async fn create_join_token(&self, request: &NewJoinToken) -> Result<JoinToken> {
+        Ok(self.call(Call::post(path::JOIN_TOKENS).body(request)).await?.1)
     }
 
     /// The engines of the server's release.

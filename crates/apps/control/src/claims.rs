@@ -3,14 +3,17 @@
 //! **Invariant:** a claim is one conditional update of the member's record; what it decides is in [`Binding::claim`],
 //! a pure function.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use futures::future::join_all;
 use om_backend::control_plane::GrantedVolume;
 use om_backend::{ControlPlane, ErrorKind, Grant, MountName, NodeOrders, NodeReport, PortError, Result};
 use om_engines::{MemberConfig, Peer};
 use om_model::binding::{Claimed, Held};
 use om_model::{
-    Binding, Epoch, EventKind, Incarnation, MemberName, MemberRecord, NodeId, Phase, Proof, ServiceId, ServiceRecord,
-    VolumeId,
+    Binding, Epoch, EventKind, Former, Incarnation, MemberName, MemberRecord, NodeCondition, NodeId, Phase, Proof,
+    ServiceId, ServiceRecord, VolumeId,
 };
 
 use crate::control::Control;
@@ -18,6 +21,9 @@ use crate::error::ControlError;
 use crate::events::About;
 use crate::kinds::PastHolder;
 use crate::store::{member_key, or_exists};
+
+/// The agent of a former holder is waited for no longer than this: a node that hangs must not hold up its successor.
+const CONFIRMS_WITHIN: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl ControlPlane for Control {
@@ -46,7 +52,10 @@ impl ControlPlane for Control {
         let mut last = refused("claim", name, "no member is free on this node");
         for member in candidates {
             match self.claim_member(&service, &member, node, incarnation).await {
-                Ok(record) => return self.grant(&service, &record).await,
+                Ok(record) => {
+                    let record = self.prove(record).await?;
+                    return self.grant(&service, &record).await;
+                }
                 Err(error) if error.kind == ErrorKind::Refused => last = error,
                 Err(error) => return Err(error),
             }
@@ -73,8 +82,11 @@ impl ControlPlane for Control {
         Ok(())
     }
 
-    async fn report(&self, _report: &NodeReport) -> Result<NodeOrders> {
-        Ok(NodeOrders::default())
+    async fn report(&self, report: &NodeReport) -> Result<NodeOrders> {
+        if !self.settings.several_nodes {
+            return Ok(NodeOrders::default());
+        }
+        self.take_report(report).await.map_err(from_control)
     }
 
     async fn publish(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {
@@ -153,6 +165,41 @@ impl Control {
             Ok(Claimed::Won) => self.remember(service, &record).await?,
         }
         Ok(record)
+    }
+
+    /// Step 2 as far as it is cheap: takes former holders off the list who can be proven fenced without the claimant's
+    /// doing. The claimant's agent sees to the others.
+    async fn prove(&self, record: MemberRecord) -> Result<MemberRecord> {
+        if !self.settings.several_nodes || record.binding.unfenced.is_empty() {
+            return Ok(record);
+        }
+        let proofs = record.binding.unfenced.iter().map(|former| self.proof_of(&record, former));
+        for (former, proof) in record.binding.unfenced.iter().zip(join_all(proofs).await) {
+            if let Some(proof) = proof? {
+                self.fenced(&record.service, &record.name, former.epoch, proof).await?;
+            }
+        }
+        let now = self.store.member(&record.service, &record.name).await.map_err(from_db)?;
+        // Another holder may have won meanwhile; what that one is to fence is not for this claimant.
+        now.filter(|now| now.binding.epoch == record.binding.epoch)
+            .ok_or_else(|| refused("claim", &record.name, "another holder's turn has come"))
+    }
+
+    async fn proof_of(&self, record: &MemberRecord, former: &Former) -> Result<Option<Proof>> {
+        let Some(node) = self.store.node(&former.node).await.map_err(from_db)? else { return Ok(None) };
+        if node.incarnation != former.incarnation {
+            return Ok(Some(Proof::Reborn));
+        }
+        if node.vouched_off.as_ref() == Some(&former.incarnation) {
+            return Ok(Some(Proof::Vouched));
+        }
+        if node.condition == NodeCondition::Lost {
+            return Ok(None);
+        }
+        let agent = self.ports.agents.agent(&node.id, node.agent);
+        let fence = async move { agent.fence(&record.service, &record.name, former.epoch).await };
+        let confirmed = self.ports.runtime.within(CONFIRMS_WITHIN, fence).await;
+        Ok(matches!(confirmed, Some(Ok(()))).then_some(Proof::Released))
     }
 
     /// Appends the new holder to the history.

@@ -1,14 +1,18 @@
 //! The control code as one object: its ports, its settings, its background work.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use om_backend::{Authority, NameService, NodeAgent, Orchestrator, Runtime, Seal, VolumeProvider};
+use om_backend::{Agents, Authority, NameService, Orchestrator, Runtime, Seal};
 use om_controldb::ControlDb;
-use om_model::{ClusterName, RegionName, ServiceName, ZoneName};
+use om_model::{ClusterName, NodeId, RegionName, ZoneName};
 
 use crate::events::Sequence;
+use crate::executor::Lane;
+use crate::leader::Leadership;
+use crate::names::Pushes;
 use crate::store::Store;
 
 /// The world, as ports.
@@ -20,11 +24,9 @@ pub struct Ports {
     pub runtime: Runtime,
     /// Runs the members' containers.
     pub orchestrator: Arc<dyn Orchestrator>,
-    /// Makes and deletes volumes.
-    pub volumes: Arc<dyn VolumeProvider>,
-    /// The agent on the node.
-    pub agent: Arc<dyn NodeAgent>,
-    /// Answers for the zone.
+    /// The agents on the nodes, with their volume providers and name servers.
+    pub agents: Arc<dyn Agents>,
+    /// Answers for the zone, beside this server.
     pub names: Arc<dyn NameService>,
     /// Encrypts secrets.
     pub seal: Arc<dyn Seal>,
@@ -45,6 +47,44 @@ pub struct Settings {
     pub zones: Vec<String>,
     /// Addresses at which the server's own names answer.
     pub server_addresses: Vec<IpAddr>,
+    /// Where members' addresses come from.
+    pub addresses: Addressing,
+    /// When a node is lost.
+    pub detection: Detection,
+    /// This server's name, for people: which one leads.
+    pub server: String,
+    /// True if the cluster has nodes with an agent each: members are placed, and nodes can be lost. False on one machine.
+    pub several_nodes: bool,
+}
+
+/// Where members' addresses come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addressing {
+    /// The orchestrator's network on one machine.
+    #[default]
+    Orchestrator,
+    /// A range of addresses for members alone: each has its own, which moves with it.
+    Static {
+        /// The first.
+        first: Ipv4Addr,
+        /// The last.
+        last: Ipv4Addr,
+    },
+    /// The node's own: one member per node and port.
+    Node,
+}
+
+/// When a node is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detection {
+    /// For how long a majority of the agents must have missed it.
+    pub budget: Duration,
+}
+
+impl Default for Detection {
+    fn default() -> Self {
+        Self { budget: Duration::from_secs(2) }
+    }
 }
 
 /// The control code. Cheap to share; all state that matters is in the control database.
@@ -53,24 +93,43 @@ pub struct Control {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
     pub(crate) sequence: Sequence,
-    /// Services whose queue this process works on right now.
-    busy: Mutex<BTreeSet<ServiceName>>,
+    pub(crate) leadership: Leadership,
+    pub(crate) pushes: Pushes,
+    /// Nodes that some agent misses as of the last look. A hint for placing members, known to the leader only.
+    suspects: Mutex<BTreeSet<NodeId>>,
+    /// Queues that this process works on right now.
+    busy: Mutex<BTreeSet<Lane>>,
 }
 
 impl Control {
     /// The control code over `ports`.
     pub fn new(ports: Ports, settings: Settings) -> Arc<Self> {
         let store = Store::new(ports.db.clone());
-        Arc::new(Self { ports, settings, store, sequence: Sequence::default(), busy: Mutex::default() })
+        Arc::new(Self {
+            ports,
+            settings,
+            store,
+            sequence: Sequence::default(),
+            leadership: Leadership::default(),
+            pushes: Pushes::default(),
+            suspects: Mutex::default(),
+            busy: Mutex::default(),
+        })
     }
 
-    /// Background work: operations, names, repair. Does not return; dropped to stop.
+    /// Background work: operations, names, repair, detection. Does not return; dropped to stop.
     pub async fn run(self: Arc<Self>) {
-        futures::join!(
+        let one_machine = futures::future::join3(
             self.clone().execute_operations(),
             self.clone().keep_names(),
-            self.clone().keep_members_running()
+            self.clone().keep_members_running(),
         );
+        if self.settings.several_nodes {
+            let several = futures::future::join(self.clone().keep_leading(), self.clone().watch_nodes());
+            futures::join!(one_machine, several);
+        } else {
+            one_machine.await;
+        }
     }
 
     /// What the operator configured.
@@ -78,8 +137,12 @@ impl Control {
         &self.settings
     }
 
-    pub(crate) fn busy(&self) -> MutexGuard<'_, BTreeSet<ServiceName>> {
+    pub(crate) fn busy(&self) -> MutexGuard<'_, BTreeSet<Lane>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn suspects(&self) -> MutexGuard<'_, BTreeSet<NodeId>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn now(&self) -> om_model::Timestamp {

@@ -1,6 +1,7 @@
 //! Carrying operations out.
 //!
-//! For each service one worker takes the head of the queue: **plan → persist → execute**. Progress is written by
+//! For each service one worker takes the head of the queue, and for each member that is being recovered one more takes that
+//! member's recoveries ([`Lane`]): **plan → persist → execute**. Progress is written by
 //! conditional update under an owner generation, so that a worker of a former process can change nothing any more; the
 //! plan and the steps done are in the record, so that the next process goes on where the last one was.
 //!
@@ -10,10 +11,11 @@
 mod attempt;
 mod progress;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use om_model::{EventKind, OperationId, OperationState, ServiceName, StepRecord, StepState, Timestamp};
+use om_model::{EventKind, MemberName, OperationId, OperationState, ServiceName, StepRecord, StepState, Timestamp};
 use om_planning::{Plan, Step, plan, rollback};
 
 use crate::control::Control;
@@ -27,11 +29,22 @@ const ROLLBACK_WITHIN: Duration = Duration::from_secs(300);
 /// Pending operations are looked at this often even if nothing wakes the executor.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// A server that does not lead looks this often whether it does by now.
+const LEAD_EVERY: Duration = Duration::from_millis(100);
+
 /// A pending mark whose operation is not written by then is the rest of an interrupted request.
 const ACCEPT_WITHIN: Duration = Duration::from_secs(60);
 
 /// The worker's hold on an operation has ended: another process owns it, or it is gone.
 pub(crate) struct Lost;
+
+/// What one worker works off: a service's queue, or the recoveries of one of its members, which wait for nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Lane {
+    service: ServiceName,
+    /// The member that is recovered; none for the service's queue.
+    recovered: Option<MemberName>,
+}
 
 impl Control {
     /// Works on all queues. Does not return.
@@ -39,6 +52,10 @@ impl Control {
         // Accepting an operation begins with its pending mark, so that it is found again whatever happens, and ends with its
         // place in its service's queue: whoever looks at the mark alone may come too early, and is not woken again.
         loop {
+            if !self.leads() {
+                self.ports.runtime.clock.sleep(LEAD_EVERY).await;
+                continue;
+            }
             let watches = (self.store.pending.watch("").await, self.store.services.watch("").await);
             if let Err(error) = self.start_workers().await {
                 tracing::warn!(%error, "cannot look for operations");
@@ -52,45 +69,80 @@ impl Control {
         }
     }
 
-    async fn start_workers(self: &Arc<Self>) -> Result<(), ControlError> {
-        for pending in self.store.pending.all("").await? {
-            let service = pending.value;
-            if self.busy().insert(service.clone()) {
-                let control = self.clone();
-                let work = async move {
-                    while control.work_on(&service).await.is_ok() {
-                        control.busy().remove(&service);
-                        // What came between the last look and the line above is not left until the next wake-up.
-                        let more = matches!(control.next_of(&service).await, Ok(Some(_)));
-                        if !more || !control.busy().insert(service.clone()) {
-                            return;
-                        }
-                    }
-                    control.busy().remove(&service);
-                };
-                self.ports.runtime.tasks.spawn("operation", Box::pin(work));
+    /// Has a worker on every lane in which something is to be done.
+    pub(crate) async fn start_workers(self: &Arc<Self>) -> Result<(), ControlError> {
+        let pending = self.store.pending.all("").await?;
+        let services: BTreeSet<ServiceName> = pending.into_iter().map(|pending| pending.value).collect();
+        for service in services {
+            if self.settings.several_nodes
+                && let Some(record) = self.store.services.get(service.as_str()).await?
+            {
+                for recovery in record.value.recoveries {
+                    self.start_worker(Lane { service: service.clone(), recovered: Some(recovery.member) });
+                }
             }
+            self.start_worker(Lane { service, recovered: None });
         }
         Ok(())
     }
 
-    /// Works off the queue of one service; an error means: try again later.
-    async fn work_on(self: &Arc<Self>, service: &ServiceName) -> Result<(), Lost> {
+    fn start_worker(self: &Arc<Self>, lane: Lane) {
+        if !self.busy().insert(lane.clone()) {
+            return;
+        }
+        let control = self.clone();
+        let work = async move {
+            while control.work_on(&lane).await.is_ok() {
+                control.busy().remove(&lane);
+                // What came between the last look and the line above is not left until the next wake-up.
+                let more = matches!(control.next_of(&lane).await, Ok(Some(_)));
+                if !more || !control.busy().insert(lane.clone()) {
+                    return;
+                }
+            }
+            control.busy().remove(&lane);
+        };
+        self.ports.runtime.tasks.spawn("operation", Box::pin(work));
+    }
+
+    /// Works off one lane; an error means: try again later.
+    async fn work_on(self: &Arc<Self>, lane: &Lane) -> Result<(), Lost> {
         loop {
-            match self.next_of(service).await {
+            match self.next_of(lane).await {
                 Ok(Some(operation)) => self.carry(operation).await?,
                 Ok(None) => return Ok(()),
                 Err(error) => {
-                    tracing::warn!(%service, %error, "cannot go on with the operations of this service");
+                    tracing::warn!(service = %lane.service, %error, "cannot go on with the operations of this service");
                     return Err(Lost);
                 }
             }
         }
     }
 
-    /// The operation whose turn it is. Pending operations without a place in the queue are given one first; those that
-    /// have ended are cleared away.
-    async fn next_of(&self, service: &ServiceName) -> Result<Option<ServiceOperation>, ControlError> {
+    /// The operation whose turn it is.
+    async fn next_of(&self, lane: &Lane) -> Result<Option<ServiceOperation>, ControlError> {
+        if lane.recovered.is_none() {
+            self.give_places(&lane.service).await?;
+        }
+        loop {
+            let Some(record) = self.store.services.get(lane.service.as_str()).await? else { return Ok(None) };
+            let head = match &lane.recovered {
+                None => record.value.queue.first(),
+                Some(member) => {
+                    let first = record.value.recoveries.iter().find(|recovery| recovery.member == *member);
+                    first.map(|recovery| &recovery.operation)
+                }
+            };
+            let Some(head) = head else { return Ok(None) };
+            match self.store.operations.get(head.as_str()).await? {
+                Some(stored) if !stored.value.state.ended() => return Ok(Some(stored.value)),
+                _ => self.leave_queue(&lane.service, head).await?,
+            }
+        }
+    }
+
+    /// Gives pending operations of the service that have no place in a queue one; those that have ended are cleared away.
+    async fn give_places(&self, service: &ServiceName) -> Result<(), ControlError> {
         for pending in self.store.pending.all("").await? {
             if pending.value != *service {
                 continue;
@@ -111,15 +163,7 @@ impl Control {
                 }
             }
         }
-        let Some(record) = self.store.services.get(service.as_str()).await? else { return Ok(None) };
-        let Some(head) = record.value.queue.first() else { return Ok(None) };
-        match self.store.operations.get(head.as_str()).await? {
-            Some(stored) if !stored.value.state.ended() => Ok(Some(stored.value)),
-            _ => {
-                self.leave_queue(service, head).await?;
-                Box::pin(self.next_of(service)).await
-            }
-        }
+        Ok(())
     }
 
     /// Carries one operation to its end.
@@ -261,9 +305,10 @@ impl Control {
     async fn leave_queue(&self, service: &ServiceName, id: &OperationId) -> Result<(), ControlError> {
         let without = |service: &om_model::ServiceRecord| {
             let mut service = service.clone();
-            let before = service.queue.len();
+            let before = service.queue.len() + service.recoveries.len();
             service.queue.retain(|queued| queued != id);
-            (service.queue.len() < before).then_some(service)
+            service.recoveries.retain(|recovery| recovery.operation != *id);
+            (service.queue.len() + service.recoveries.len() < before).then_some(service)
         };
         self.store.services.change(service.as_str(), without).await?;
         Ok(())

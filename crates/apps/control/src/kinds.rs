@@ -1,9 +1,10 @@
 //! The kinds of records in the control database: what each is and under which folder it lies.
 
+use om_backend::PeerRole;
 use om_controldb::records::Kind;
 use om_model::{
-    Epoch, Event, Holder, MemberName, MemberRecord, Operation, OperationId, ServiceId, ServiceName, ServiceRecord,
-    Timestamp, VolumeRecord,
+    Epoch, Event, Holder, MemberName, MemberRecord, NodeRecord, Operation, OperationId, Roster, ServiceId, ServiceName,
+    ServiceRecord, Timestamp, VolumeRecord,
 };
 use om_planning::{Change, Step};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,56 @@ kind! {
 kind! {
     /// `history/<service id>/<member>/<epoch>`: who held a member when.
     History, PastHolder, "history/"
+}
+
+kind! {
+    /// `nodes/<node>`
+    Nodes, NodeRecord, "nodes/"
+}
+kind! {
+    /// `roster/agents`: the one roster.
+    Rosters, Roster, "roster/"
+}
+kind! {
+    /// `leader/server`: which server leads.
+    Leaders, Leader, "leader/"
+}
+
+/// The server that leads, as its record tells. Every renewal changes the record's revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Leader {
+    /// The server, for people.
+    pub(crate) server: String,
+    /// The process: another one each time a server starts.
+    pub(crate) process: String,
+    /// How often it has renewed.
+    pub(crate) renewals: u64,
+}
+
+kind! {
+    /// `join-tokens/<hash of the secret>`
+    JoinTokens, JoinToken, "join-tokens/"
+}
+
+/// A one-time token to join with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JoinToken {
+    /// What may join with it.
+    pub(crate) role: PeerRole,
+    /// Until when.
+    pub(crate) expires: Timestamp,
+    /// By whom it was used.
+    #[serde(default)]
+    pub(crate) used: Option<TokenUse>,
+}
+
+/// Who used a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TokenUse {
+    /// The joiner's name.
+    pub(crate) name: String,
+    /// A hash of its public key.
+    pub(crate) key: String,
 }
 
 /// A request with an idempotency key that was accepted.

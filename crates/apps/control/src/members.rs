@@ -30,11 +30,14 @@ impl Control {
         // Without an orchestrator the members may still be asked.
         let deployments = self.ports.orchestrator.list(Some(&service.id)).await.unwrap_or_default();
         let views = records.into_iter().map(|record| {
-            let deployment_name = deployment_name(&service.id, &record.name);
+            let deployment_name = deployment_name(&record);
             let deployment = deployments.iter().find(|deployment| deployment.name == deployment_name).cloned();
             async {
-                let status = self.ports.agent.status(&record.service, &record.name).await;
-                MemberView { record, deployment, status: status.map_err(|error| error.to_string()) }
+                let status = match self.agent_of(&record).await {
+                    Ok(agent) => agent.status(&record.service, &record.name).await.map_err(|error| error.to_string()),
+                    Err(error) => Err(error.to_string()),
+                };
+                MemberView { record, deployment, status }
             }
         });
         Ok(join_all(views).await)

@@ -2,13 +2,13 @@
 //!
 //! **Invariant:** a member is in the zone only while its holder has mounted it ("publish last", design §5 step 4).
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use om_engines::catalog;
 use om_model::zone::{SERVER_LABELS, Zone, ZoneMember, ZoneService};
-use om_model::{MemberName, ServiceId, ServiceRecord};
+use om_model::{MemberName, NodeCondition, NodeId, ServiceId, ServiceRecord};
 
 use crate::control::Control;
 use crate::store::values;
@@ -16,6 +16,38 @@ use crate::store::values;
 /// The zone is derived again this often even if nothing wakes us.
 const AGAIN_EVERY: Duration = Duration::from_secs(30);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Where there are several nodes, the zone goes to each of their agents this often even if nothing changed: an agent that
+/// was started again has none.
+const PUSH_EVERY: Duration = Duration::from_secs(3);
+const PUSH_WITHIN: Duration = Duration::from_secs(2);
+
+/// The zone on its way to the agents.
+#[derive(Default)]
+pub(crate) struct Pushes(Mutex<Pushing>);
+
+#[derive(Default)]
+struct Pushing {
+    newest: Option<Zone>,
+    /// Nodes to which a task is giving it.
+    busy: BTreeSet<NodeId>,
+}
+
+impl Pushes {
+    fn lock(&self) -> MutexGuard<'_, Pushing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The zone that the task of `node` gives it next; none, with which the task ends, if `pushed` is the newest.
+    fn next(&self, node: &NodeId, pushed: Option<&Zone>) -> Option<Zone> {
+        let mut pushing = self.lock();
+        let next = pushing.newest.clone().filter(|newest| pushed != Some(newest));
+        if next.is_none() {
+            pushing.busy.remove(node);
+        }
+        next
+    }
+}
 
 impl Control {
     /// The server's own full names.
@@ -37,9 +69,41 @@ impl Control {
                 self.ports.runtime.clock.sleep(AFTER_FAILURE).await;
                 continue;
             }
+            if self.settings.several_nodes
+                && self.leads()
+                && let Some(zone) = &published
+                && let Err(error) = self.push_zone(zone).await
+            {
+                tracing::warn!(%error, "zone not given to the agents; tried again soon");
+            }
             let change = futures::future::select(members_watch.changed(), services_watch.changed());
-            self.ports.runtime.within(AGAIN_EVERY, change).await;
+            let again = if self.settings.several_nodes { PUSH_EVERY } else { AGAIN_EVERY };
+            self.ports.runtime.within(again, change).await;
         }
+    }
+
+    /// Has every node that is there answer from `zone`. Each node has a task of its own, so that none waits for another;
+    /// one that is still busy with a former zone takes the newest next.
+    async fn push_zone(self: &Arc<Self>, zone: &Zone) -> Result<(), crate::ControlError> {
+        self.pushes.lock().newest = Some(zone.clone());
+        for node in values(self.store.nodes.all("").await?) {
+            if node.condition != NodeCondition::Present || !self.pushes.lock().busy.insert(node.id.clone()) {
+                continue;
+            }
+            let (control, names) = (self.clone(), self.ports.agents.names(&node.id, node.agent));
+            let push = async move {
+                let mut pushed: Option<Zone> = None;
+                while let Some(zone) = control.pushes.next(&node.id, pushed.as_ref()) {
+                    let publish = control.ports.runtime.within(PUSH_WITHIN, names.publish(&zone));
+                    if let Some(Err(error)) = publish.await {
+                        tracing::debug!(node = %node.id, %error, "zone not taken; tried again soon");
+                    }
+                    pushed = Some(zone);
+                }
+            };
+            self.ports.runtime.tasks.spawn("zone", Box::pin(push));
+        }
+        Ok(())
     }
 
     async fn publish_zone(&self, published: &mut Option<Zone>) -> Result<(), crate::ControlError> {

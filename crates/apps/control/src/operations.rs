@@ -161,7 +161,7 @@ fn why_not_cancel(operation: &ServiceOperation) -> Option<ControlError> {
         return conflict(format!("operation {} has ended", operation.id), "there is nothing to cancel");
     }
     let begun = operation.steps.iter().any(|step| step.state != StepState::Pending);
-    let one_way = matches!(operation.kind, OperationKind::Delete | OperationKind::Grow);
+    let one_way = matches!(operation.kind, OperationKind::Delete | OperationKind::Grow | OperationKind::Recover);
     if begun && one_way {
         return conflict(format!("a {} under way has no way back", operation.kind), "let it end");
     }

@@ -71,12 +71,12 @@ impl Control {
     ) -> Result<BoxStream<'static, Result<LogLine, ControlError>>, ControlError> {
         let service = self.store.service(name).await?;
         let members = self.store.members_of(&service.id).await?;
-        if !members.iter().any(|record| record.name == *member) {
+        let Some(record) = members.iter().find(|record| record.name == *member) else {
             let known: Vec<_> = members.iter().map(|record| record.name.to_string()).collect();
             let next = Some(format!("members of {name}: {}", known.join(", ")));
             return Err(ControlError::NotFound { what: "member", name: member.to_string(), next });
-        }
-        let lines = self.ports.orchestrator.logs(&deployment_name(&service.id, member), tail, follow).await?;
+        };
+        let lines = self.ports.orchestrator.logs(&deployment_name(record), tail, follow).await?;
         Ok(lines.map(|line| line.map_err(ControlError::from)).boxed())
     }
 
@@ -106,7 +106,8 @@ impl Control {
                 next: format!("delete the service first: openmanage delete {}", volume.service_name),
             });
         }
-        self.ports.volumes.delete(&volume.id).await?;
+        let provider = self.provider(None).await.map_err(|error| ControlError::Unavailable(error.to_string()))?;
+        provider.delete(&volume.id).await?;
         Ok(self.store.volumes.remove(name).await?)
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! The orchestrator restarts what ends, but it gives up when a mount fails once (as it does while the agent is away), and
 //! it forgets what somebody removed. This loop looks at what is, not at what happened, so that it does the right thing
-//! after any interruption. A service with operations under way is left to them.
+//! after any interruption. A service with operations under way is left to them, and a member on a lost node to its recovery:
+//! neither an orchestrator that is slow nor a node whose container engine is dead is a reason to do anything else.
+//! Deployments that are not the present one of their member (a node that came back may run one) are removed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use om_backend::{Deployment, DeploymentState};
 use om_controldb::Watch;
-use om_model::{EventKind, MemberName, Phase, ServiceRecord};
+use om_model::{EventKind, MemberRecord, Phase, ServiceId, ServiceRecord};
 
 use crate::control::Control;
 use crate::events::About;
@@ -21,8 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The services whose members should run, as of the last change of any service.
 struct Wanted {
-    watch: Box<dyn Watch>,
-    services: Vec<ServiceRecord>,
+    watches: [Box<dyn Watch>; 2],
+    services: Vec<(ServiceRecord, Vec<MemberRecord>)>,
 }
 
 impl Control {
@@ -31,6 +34,11 @@ impl Control {
         let mut wanted = None;
         let mut said = None;
         loop {
+            if !self.leads() {
+                wanted = None;
+                self.ports.runtime.clock.sleep(LOOK_EVERY).await;
+                continue;
+            }
             let failed = self.repair_all(&mut wanted).await.err().map(|error| error.to_string());
             // A failure is told once, not every two seconds for as long as Docker is away.
             if let Some(error) = failed.as_ref().filter(|_| failed != said) {
@@ -46,7 +54,10 @@ impl Control {
 
     async fn repair_all(&self, wanted: &mut Option<Wanted>) -> Result<(), StepError> {
         // Thousands of services are not read again every few seconds, but when one of them changed.
-        let unchanged = wanted.as_mut().is_some_and(|wanted| wanted.watch.changed().now_or_never().is_none());
+        let unchanged = wanted.as_mut().is_some_and(|wanted| {
+            let mut watches = wanted.watches.iter_mut();
+            watches.all(|watch| watch.changed().now_or_never().is_none())
+        });
         let known = wanted.take().filter(|_| unchanged);
         let wanted = wanted.insert(match known {
             Some(known) => known,
@@ -56,11 +67,10 @@ impl Control {
             return Ok(());
         }
         let deployments = self.ports.orchestrator.list(None).await?;
-        for service in &wanted.services {
-            for index in 0..service.spec.replicas {
-                let member = MemberName::of(&service.name, index);
-                if let Err(error) = self.repair(service, &member, &deployments).await {
-                    tracing::warn!(%member, %error, "cannot start it; tried again soon");
+        for (service, members) in &wanted.services {
+            for member in members {
+                if let Err(error) = self.repair(service, member, &deployments).await {
+                    tracing::warn!(member = %member.name, %error, "cannot see to it; tried again soon");
                 }
             }
         }
@@ -69,32 +79,68 @@ impl Control {
 
     async fn wanted(&self) -> Result<Wanted, StepError> {
         // Armed before the reading, so that no change falls in between.
-        let watch = self.store.services.watch("").await?;
+        let watches = [self.store.services.watch("").await?, self.store.members.watch("").await?];
         let mut services = values(self.store.services.all("").await?);
-        services.retain(|service| service.phase == Phase::Active && service.queue.is_empty());
-        Ok(Wanted { watch, services })
+        services.retain(idle);
+        let mut by_service: BTreeMap<ServiceId, Vec<MemberRecord>> = BTreeMap::new();
+        for member in values(self.store.members.all("").await?) {
+            by_service.entry(member.service.clone()).or_default().push(member);
+        }
+        let with_members = |service: ServiceRecord| {
+            let mut members = by_service.remove(&service.id).unwrap_or_default();
+            members.sort_by_key(|member| member.index);
+            (service, members)
+        };
+        let services = services.into_iter().map(with_members).collect();
+        Ok(Wanted { watches, services })
     }
 
-    async fn repair(&self, service: &ServiceRecord, member: &MemberName, all: &[Deployment]) -> Result<(), StepError> {
-        let name = deployment_name(&service.id, member);
-        let found = all.iter().find(|deployment| deployment.name == name);
-        let why = match found.map(|deployment| deployment.state) {
-            Some(DeploymentState::Running | DeploymentState::Restarting) => return Ok(()),
-            Some(DeploymentState::Created | DeploymentState::Stopped) => "it had stopped",
-            None => "its container was gone",
-        };
-        // An operation may have been accepted since the list was taken.
-        let now = self.store.service(&service.name).await?;
-        if now.id != service.id || now.phase != Phase::Active || !now.queue.is_empty() {
+    async fn repair(
+        &self,
+        service: &ServiceRecord,
+        member: &MemberRecord,
+        all: &[Deployment],
+    ) -> Result<(), StepError> {
+        if let Some(place) = member.place()
+            && self.is_lost(place).await?
+        {
             return Ok(());
         }
+        let name = deployment_name(member);
+        let found = all.iter().find(|deployment| deployment.name == name);
+        let why = match found.map(|deployment| deployment.state) {
+            Some(DeploymentState::Running | DeploymentState::Restarting) => None,
+            Some(DeploymentState::Created | DeploymentState::Stopped) => Some("it had stopped"),
+            None => Some("its container was gone"),
+        };
+        let former: Vec<_> = all.iter().filter(|deployment| Self::is_former(member, deployment)).collect();
+        if why.is_none() && former.is_empty() {
+            return Ok(());
+        }
+        // An operation may have been accepted since the list was taken.
+        let now = self.store.service(&service.name).await?;
+        let same = self.store.member(&service.id, &member.name).await?.map(|now| now.replacement);
+        if now.id != service.id || !idle(&now) || same != Some(member.replacement) {
+            return Ok(());
+        }
+        let about = || About { service: Some(&service.name), member: Some(&member.name), operation: None };
+        for deployment in former {
+            self.ports.orchestrator.remove(&deployment.name).await?;
+            let message = format!("container {} was removed: {} runs elsewhere by now", deployment.name, member.name);
+            self.note(EventKind::Repaired, about(), message).await;
+        }
+        let Some(why) = why else { return Ok(()) };
         if found.is_none() {
-            let spec = self.deployment_spec(&service.name, member).await?;
+            let spec = self.deployment_spec(&service.name, &member.name).await?;
             self.ports.orchestrator.create(&spec).await?;
         }
         self.ports.orchestrator.start(&name).await?;
-        let about = About { service: Some(&service.name), member: Some(member), operation: None };
-        self.note(EventKind::Repaired, about, format!("{member} was started: {why}")).await;
+        self.note(EventKind::Repaired, about(), format!("{} was started: {why}", member.name)).await;
         Ok(())
     }
+}
+
+/// Its members are to run, and no operation is to see to them.
+fn idle(service: &ServiceRecord) -> bool {
+    service.phase == Phase::Active && service.queue.is_empty() && service.recoveries.is_empty()
 }

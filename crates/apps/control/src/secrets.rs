@@ -81,6 +81,7 @@ impl Control {
                 subject: format!("OpenManage authority of {}", self.settings.zone),
                 names: Vec::new(),
                 addresses: Vec::new(),
+                peer: None,
                 from: self.now(),
                 days: AUTHORITY_DAYS,
             };
@@ -102,6 +103,7 @@ impl Control {
             subject: format!("openmanage-manageserver.{}", self.settings.zone),
             names,
             addresses: self.settings.server_addresses.clone(),
+            peer: None,
             from: self.now(),
             days: MEMBER_DAYS,
         };
@@ -137,6 +139,7 @@ impl Control {
                 format!("{service}-primary.{zone}"),
             ],
             addresses: record.address.into_iter().collect::<Vec<IpAddr>>(),
+            peer: None,
             from: self.now(),
             days: MEMBER_DAYS,
         };

@@ -1,12 +1,15 @@
 //! What each step does. Every step is idempotent: it looks at what is and does only what is missing, so that it may be
 //! repeated after a crash, a time-out, or a failure half-way.
 
+mod assign;
 mod lifecycle;
 mod provision;
+mod release;
 
 use std::sync::Arc;
 
 use om_backend::PortError;
+use om_model::{MemberName, MemberRecord, OperationKind, ServiceId};
 use om_planning::Step;
 
 use crate::control::Control;
@@ -58,9 +61,20 @@ impl Control {
         operation: &ServiceOperation,
         step: &Step,
     ) -> Result<(), StepError> {
+        if operation.kind != OperationKind::Recover {
+            return self.do_step(operation, step).await;
+        }
+        self.recovery_goes_on(operation, step).await?;
+        self.do_step(operation, step).await?;
+        self.take_back(operation, step).await
+    }
+
+    async fn do_step(&self, operation: &ServiceOperation, step: &Step) -> Result<(), StepError> {
         let (name, id) = (&operation.service, &operation.service_id);
         match step {
-            Step::AddMember { member, index } => self.add_member(name, id, member, *index).await,
+            Step::AddMember { member, index, node } => self.add_member(name, id, member, *index, node.as_ref()).await,
+            Step::AssignMember { member, from, to } => self.assign_member(operation, member, from, to.as_ref()).await,
+            Step::RemoveFormer { member } => self.remove_former(id, member).await,
             Step::MakeSecrets => Ok(self.make_secrets(name).await?),
             Step::CreateVolume { volume, size } => self.create_volume(name, volume, *size).await,
             Step::CreateDeployment { member } => self.create_deployment(name, member).await,
@@ -83,9 +97,26 @@ impl Control {
     }
 }
 
-/// The name of a member's deployment. The service's identity is in it, so that a service made again under the same name
-/// never meets the containers of the former one.
-pub(crate) fn deployment_name(service: &om_model::ServiceId, member: &om_model::MemberName) -> String {
+/// The name of a member's deployment: another one each time it is replaced, so that the former can be removed in its own
+/// time. The service's identity is in it, so that a service made again under the same name never meets the containers of
+/// the former one.
+pub(crate) fn deployment_name(record: &MemberRecord) -> String {
+    named(&record.service, &record.name, record.replacement)
+}
+
+pub(crate) fn named(service: &ServiceId, member: &MemberName, replacement: u64) -> String {
     // The end of an identity is chance; its beginning is time, which two clusters on one machine share.
-    format!("{member}-{}", &service.as_str()[service.as_str().len() - 8..])
+    let tail = &service.as_str()[service.as_str().len() - 8..];
+    match replacement {
+        0 => format!("{member}-{tail}"),
+        n => format!("{member}-{tail}-e{n}"),
+    }
+}
+
+impl Control {
+    /// The name of the member's present deployment; of its first where nothing is known of it any more.
+    async fn deployment_of(&self, service: &ServiceId, member: &MemberName) -> Result<String, StepError> {
+        let record = self.store.member(service, member).await?;
+        Ok(record.map_or_else(|| named(service, member, 0), |record| deployment_name(&record)))
+    }
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use om_controldb::records::Stored;
 use om_controldb::{ControlDb, Records, Result};
-use om_model::{MemberName, MemberRecord, ServiceId, ServiceName, ServiceRecord, VolumeRecord};
+use om_model::{MemberName, MemberRecord, NodeId, NodeRecord, Roster, ServiceId, ServiceName, ServiceRecord, VolumeRecord};
 
 use crate::error::ControlError;
 use crate::kinds;
+
+/// The name of the one roster's record.
+pub(crate) const ROSTER: &str = "agents";
 
 /// The control database, typed.
 pub(crate) struct Store {
@@ -22,6 +25,10 @@ pub(crate) struct Store {
     pub(crate) secrets: Records<kinds::Secrets>,
     pub(crate) events: Records<kinds::Events>,
     pub(crate) history: Records<kinds::History>,
+    pub(crate) nodes: Records<kinds::Nodes>,
+    pub(crate) rosters: Records<kinds::Rosters>,
+    pub(crate) leaders: Records<kinds::Leaders>,
+    pub(crate) join_tokens: Records<kinds::JoinTokens>,
 }
 
 impl Store {
@@ -37,7 +44,11 @@ impl Store {
             addresses: Records::new(db.clone()),
             secrets: Records::new(db.clone()),
             events: Records::new(db.clone()),
-            history: Records::new(db),
+            history: Records::new(db.clone()),
+            nodes: Records::new(db.clone()),
+            rosters: Records::new(db.clone()),
+            leaders: Records::new(db.clone()),
+            join_tokens: Records::new(db),
         }
     }
 
@@ -59,6 +70,21 @@ impl Store {
         let mut members: Vec<_> = values(self.members.all(&format!("{id}/")).await?);
         members.sort_by_key(|member: &MemberRecord| member.index);
         Ok(members)
+    }
+
+    /// The member of that name.
+    pub(crate) async fn member(&self, service: &ServiceId, name: &MemberName) -> Result<Option<MemberRecord>> {
+        Ok(self.members.get(&member_key(service, name)).await?.map(|stored| stored.value))
+    }
+
+    /// The node of that name.
+    pub(crate) async fn node(&self, id: &NodeId) -> Result<Option<NodeRecord>> {
+        Ok(self.nodes.get(id.as_str()).await?.map(|stored| stored.value))
+    }
+
+    /// The roster; empty before the first node has joined.
+    pub(crate) async fn roster(&self) -> Result<Roster> {
+        Ok(self.rosters.get(ROSTER).await?.map(|stored| stored.value).unwrap_or_default())
     }
 
     /// Its volumes.

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use om_model::{EventKind, OperationId, OperationState, Phase, ServiceId, ServiceName, ServiceRecord};
+use om_model::{EventKind, OperationId, OperationState, Phase, Recovery, ServiceId, ServiceName, ServiceRecord};
 use om_planning::{Change, Observed, Plan, plan, possible_neighbours};
 use sha2::{Digest, Sha256};
 
-use crate::control::Control;
+use crate::control::{Addressing, Control};
 use crate::error::ControlError;
 use crate::events::About;
 use crate::kinds::{AcceptedRequest, ServiceOperation};
@@ -178,6 +178,7 @@ impl Control {
                 spec: spec.clone(),
                 phase: Phase::Creating,
                 queue: vec![operation.id.clone()],
+                recoveries: Vec::new(),
                 origin: operation.id.clone(),
                 configuration: 1,
                 created: operation.created,
@@ -196,6 +197,15 @@ impl Control {
             refusal = None;
             if service.id != operation.service_id || service.queue.contains(&operation.id) {
                 return None;
+            }
+            if let Change::Recover { member, from_node, epoch } = &operation.parameters {
+                let recovery = Recovery {
+                    member: member.clone(),
+                    from: from_node.clone(),
+                    epoch: *epoch,
+                    operation: operation.id.clone(),
+                };
+                return with_recovery(service, recovery, &mut refusal);
             }
             if service.queue.len() >= QUEUE_MAX {
                 refusal = Some(ControlError::Conflict {
@@ -232,13 +242,17 @@ impl Control {
 
     /// What is, as far as plans need it.
     pub(crate) async fn observe(&self, service: &ServiceName) -> Result<Observed, ControlError> {
-        let zones = self.settings.zones.clone();
+        let sites = self.sites().await?;
+        let mut zones = self.settings.zones.clone();
+        zones.extend(sites.nodes.iter().filter_map(|site| site.zone.clone()));
+        zones.sort();
+        zones.dedup();
         let Some(stored) = self.store.services.get(service.as_str()).await? else {
-            return Ok(Observed { zones, ..Observed::default() });
+            return Ok(Observed { zones, sites, ..Observed::default() });
         };
         let members = self.store.members_of(&stored.value.id).await?;
         let volumes = self.store.volumes_of(&stored.value.id).await?;
-        Ok(Observed { service: Some(stored.value), members, volumes, zones, ..Observed::default() })
+        Ok(Observed { service: Some(stored.value), members, volumes, zones, sites, ..Observed::default() })
     }
 
     /// What is, as far as the plan of `change` needs it.
@@ -295,10 +309,36 @@ impl Control {
 
     /// Refuses work that needs the orchestrator while it does not answer, before anything is touched.
     async fn orchestrator_answers(&self, change: &Change) -> Result<(), ControlError> {
-        if matches!(change, Change::Create { .. }) {
+        if matches!(change, Change::Create { .. }) && self.settings.addresses == Addressing::Orchestrator {
             self.ports.orchestrator.network().await?;
         }
         Ok(())
+    }
+}
+
+/// The service with the recovery in its lane: there is one at a time for the same loss.
+fn with_recovery(
+    service: &ServiceRecord,
+    recovery: Recovery,
+    refusal: &mut Option<ControlError>,
+) -> Option<ServiceRecord> {
+    let same = |other: &&Recovery| {
+        other.member == recovery.member && other.from == recovery.from && other.epoch == recovery.epoch
+    };
+    match service.recoveries.iter().find(same) {
+        Some(there) if there.operation == recovery.operation => None,
+        Some(there) => {
+            *refusal = Some(ControlError::Conflict {
+                detail: format!("operation {} recovers {} already", there.operation, recovery.member),
+                next: "there is nothing to do".into(),
+            });
+            None
+        }
+        None => {
+            let mut service = service.clone();
+            service.recoveries.push(recovery);
+            Some(service)
+        }
     }
 }
 

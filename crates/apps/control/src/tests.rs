@@ -2,6 +2,8 @@
 
 mod claims;
 mod events;
+mod loss;
+mod nodes;
 mod operations;
 mod queue;
 mod repair;

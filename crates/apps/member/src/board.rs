@@ -10,6 +10,8 @@ use crate::ports::Say;
 /// The status, and the log beside it.
 pub(crate) struct Board {
     status: Mutex<MemberStatus>,
+    /// Why everything is stopped, while it is.
+    paused: Mutex<Option<String>>,
     say: Say,
 }
 
@@ -24,12 +26,37 @@ impl Board {
             restart_pending: false,
             starts: 0,
         };
-        Self { status: Mutex::new(status), say }
+        Self { status: Mutex::new(status), paused: Mutex::default(), say }
     }
 
-    /// The status now.
+    /// The status now. While everything is stopped, that is the news, and nobody knows how the server is.
     pub(crate) fn read(&self) -> MemberStatus {
-        self.lock().clone()
+        let status = self.lock().clone();
+        match self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some(detail) => MemberStatus { detail, health: None, ..status },
+            None => status,
+        }
+    }
+
+    /// Everything is stopped.
+    pub(crate) fn pause(&self, why: &str) {
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        if paused.is_none() {
+            (self.say)(why);
+            *paused = Some(why.to_owned());
+        }
+    }
+
+    /// Everything goes on.
+    pub(crate) fn resume(&self) {
+        if self.paused.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            (self.say)("continued: the node's lease is back");
+        }
+    }
+
+    /// Something for the log alone.
+    pub(crate) fn say(&self, text: &str) {
+        (self.say)(text);
     }
 
     /// The phase changes. What a probe found before says nothing about a server that is not simply running.

@@ -9,12 +9,15 @@ use om_backend::{EngineClient, ErrorKind, PortError, Result};
 use om_engines::{Action, Machine, Next, Outcome};
 
 use crate::board::Board;
+use crate::lease::Lease;
 use crate::ports::Ports;
 
 /// The hands of one engine's verbs.
 pub(crate) struct Carrier<'a> {
     pub(crate) ports: &'a Ports,
     pub(crate) board: &'a Board,
+    /// Nothing is carried out without it.
+    pub(crate) lease: &'a Lease,
     /// The engine's user in this image.
     pub(crate) account: Account,
     /// The client of the local server.
@@ -35,6 +38,8 @@ impl Carrier<'_> {
     }
 
     async fn carry_out(&self, action: Action) -> Outcome {
+        // Between this and the beginning of the action nothing else gets its turn.
+        self.lease.held(&*self.ports.clock).await;
         let files = &self.ports.files;
         match action {
             Action::MakeDir { path, mode } => done(files.make_dir(&path, &self.account, mode).await),
@@ -86,7 +91,9 @@ impl Carrier<'_> {
     }
 
     async fn await_exit(&self, within: Duration) -> Outcome {
-        match select(self.ports.processes.server_exit(), self.ports.clock.sleep(within)).await {
+        // A server that is stopped cannot end: that time is not held against it.
+        let patience = std::pin::pin!(self.lease.sleep(&*self.ports.clock, within));
+        match select(self.ports.processes.server_exit(), patience).await {
             Either::Left(_) => Outcome::Done,
             Either::Right(_) => Outcome::TimedOut,
         }

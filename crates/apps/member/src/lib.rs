@@ -2,7 +2,8 @@
 //! mends it, answers on the member socket, and ends it gracefully.
 //!
 //! Main pieces: [`Member`] (the life of a member, [`Member::run`] and [`Member::answer`]), [`Ports`] (everything it
-//! needs of the world), `carry` (carries an engine's actions out), `board` (what the member tells of itself).
+//! needs of the world), `carry` (carries an engine's actions out), `lease` (stops everything while the node's
+//! lease is over), `board` (what the member tells of itself).
 //!
 //! **Architecture invariant:** no engine is named here, and nothing of the world is touched but through [`Ports`]: the
 //! simulator runs this same code.
@@ -11,6 +12,7 @@
 
 mod board;
 mod carry;
+mod lease;
 mod member;
 mod ports;
 mod room;

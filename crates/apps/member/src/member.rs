@@ -1,7 +1,7 @@
 //! The life of a member: bring the server up, watch it, end it.
 //!
 //! **Invariant:** one verb of the engine is under way at a time. Requests that need one wait for their turn; the status
-//! is told at any time.
+//! is told at any time, and the node's lease is enforced at any time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use om_engines::{Engine, Health, MemberConfig, catalog};
 
 use crate::board::Board;
 use crate::carry::Carrier;
+use crate::lease::Lease;
 use crate::ports::Ports;
 use crate::room::nearly_full;
 
@@ -36,6 +37,7 @@ struct Waiting {
 pub struct Member {
     ports: Ports,
     board: Board,
+    lease: Lease,
     waiting: mpsc::UnboundedSender<Waiting>,
     turns: Mutex<Option<mpsc::UnboundedReceiver<Waiting>>>,
 }
@@ -62,7 +64,7 @@ impl Member {
     pub fn new(ports: Ports) -> Arc<Self> {
         let (waiting, turns) = mpsc::unbounded();
         let board = Board::new(ports.say.clone());
-        Arc::new(Self { ports, board, waiting, turns: Mutex::new(Some(turns)) })
+        Arc::new(Self { ports, board, lease: Lease::default(), waiting, turns: Mutex::new(Some(turns)) })
     }
 
     /// Answers a request on the member socket.
@@ -90,11 +92,20 @@ impl Member {
     /// the program exits with.
     pub async fn run(&self, stop: BoxFuture<'static, ()>) -> i32 {
         let taken = self.turns.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut turns) = taken else {
+        let Some(turns) = taken else {
             (self.ports.say)("the member lives already (a defect)");
             return 1;
         };
-        let stop: Stop = stop.shared();
+        let life = std::pin::pin!(self.live(turns, stop.shared()));
+        let enforcing = std::pin::pin!(self.lease.enforce(&self.ports, &self.board));
+        match select(life, enforcing).await {
+            Either::Left((code, _)) => code,
+            // Enforcing has no end; without it nothing may run on.
+            Either::Right(_) => 1,
+        }
+    }
+
+    async fn live(&self, mut turns: mpsc::UnboundedReceiver<Waiting>, stop: Stop) -> i32 {
         loop {
             let mut present = match self.bring_up(&stop).await {
                 Ok(present) => present,
@@ -153,7 +164,7 @@ impl Member {
         let account = self.ports.files.account(engine.user()).await.map_err(|error| error.to_string())?;
         let client = (self.ports.connect)(engine.name()).map_err(|error| error.to_string())?;
         let machine = engine.start(&config);
-        let carrier = Carrier { ports: &self.ports, board: &self.board, account, client };
+        let carrier = Carrier { ports: &self.ports, board: &self.board, lease: &self.lease, account, client };
         present.insert(Present { engine, config, carrier }).carrier.drive(machine).await
     }
 
@@ -187,7 +198,12 @@ impl Member {
                 }
             };
             let health = match health {
-                Ok(health) => health,
+                Ok(Some(health)) => health,
+                // Since the last look everything was stopped for a while: that is not the server's fault.
+                Ok(None) => {
+                    well_at = clock.monotonic();
+                    continue;
+                }
                 Err(Some(waiting)) => match self.serve(present, waiting, stop).await {
                     Some(watched) => return watched,
                     None => continue,
@@ -203,8 +219,9 @@ impl Member {
         }
     }
 
-    /// One look at the server, then a pause.
-    async fn look(&self, present: &Present<'_>) -> Health {
+    /// One look at the server, then a rest; nothing if the lease was over meanwhile.
+    async fn look(&self, present: &Present<'_>) -> Option<Health> {
+        let changes = self.lease.changes();
         let probe = present.engine.probe(&present.config);
         let mut health = present.carrier.drive(probe).await.unwrap_or_else(|reason| Health {
             role: None,
@@ -219,9 +236,11 @@ impl Member {
                 health.detail = format!("{}; {warning}", health.detail);
             }
         }
-        self.board.found(&health);
-        self.ports.clock.sleep(PROBE_EVERY).await;
-        health
+        if self.lease.changes() == changes {
+            self.board.found(&health);
+            self.ports.clock.sleep(PROBE_EVERY).await;
+        }
+        (self.lease.changes() == changes).then_some(health)
     }
 
     /// Mends the server if the engine has a way to.

@@ -1,7 +1,7 @@
 //! The HTTP server: the control code's calls as the API of `om_api`.
 //!
 //! Main pieces, in the order a request meets them: `guard` (size, time, panics, figures), `tokens` (who may), `input`
-//! (path, query and body, with errors that name the field), `changes` and `reads` (the handlers), `streams`
+//! (path, query and body, with errors that name the field), `changes`, `nodes` and `reads` (the handlers), `streams`
 //! (server-sent events and logs), `answer` (errors as problems), `figures` (what Prometheus reads).
 //!
 //! **Architecture invariants:** nothing is decided here: handlers translate and hand over to the control code. Every
@@ -14,6 +14,7 @@ mod changes;
 mod figures;
 mod guard;
 mod input;
+mod nodes;
 mod reads;
 mod routes;
 mod spec;

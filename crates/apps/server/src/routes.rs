@@ -6,7 +6,7 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 use om_api::path;
 
-use crate::{App, changes, figures, reads, streams};
+use crate::{App, changes, figures, nodes, reads, streams};
 
 /// Routes, and a list of them that can be read back.
 pub(crate) struct Routes {
@@ -66,6 +66,12 @@ pub(crate) fn guarded() -> Routes {
         .add(Method::GET, path::EVENTS, streams::events)
         .add(Method::GET, path::VOLUMES, reads::volumes)
         .add(Method::DELETE, "/v1/volumes/{volume}", changes::delete_volume)
+        .add(Method::GET, path::NODES, nodes::list)
+        .add(Method::POST, "/v1/nodes/{node}/drain", nodes::drain)
+        .add(Method::POST, "/v1/nodes/{node}/undrain", nodes::undrain)
+        .add(Method::POST, "/v1/nodes/{node}/fence", nodes::fence)
+        .add(Method::DELETE, "/v1/nodes/{node}", nodes::forget)
+        .add(Method::POST, path::JOIN_TOKENS, nodes::token)
         .add(Method::GET, path::ENGINES, reads::engines)
         .add(Method::GET, path::CLUSTER, reads::cluster)
 }

@@ -1,13 +1,17 @@
 //! One server process over a world that outlives it.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use om_backend::fake::{FakeAgent, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World};
+use om_backend::fake::{
+    FakeAgent, FakeAgents, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World, keep_reporting,
+};
 use om_backend::faulty::{FaultyAgent, FaultyControlPlane, FaultyDb, FaultyNames, FaultyOrchestrator, FaultyVolumes};
-use om_control::{Accepted, Control, ControlError, Ports, ServiceOperation, Settings, Submission};
+use om_backend::{Agents, NameService, NodeAgent, OneAgent, VolumeProvider};
+use om_control::{Accepted, Addressing, Control, ControlError, Ports, ServiceOperation, Settings, Submission};
 use om_controldb::memory::MemoryDb;
-use om_model::OperationId;
+use om_model::{NodeId, OperationId};
 
 use crate::executor::{Ended, Executor};
 use crate::faults::{Plan, Script};
@@ -15,7 +19,7 @@ use crate::faults::{Plan, Script};
 /// Longer than any operation's deadline and its rollback together.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// A cluster of one node and one server.
+/// A cluster of one server, on one machine or with several nodes.
 pub struct Cluster {
     /// Tasks and time.
     pub executor: Executor,
@@ -27,6 +31,8 @@ pub struct Cluster {
     pub db: MemoryDb,
     /// The name service.
     pub names: FakeNames,
+    /// The agents, where there are several nodes.
+    agents: Option<FakeAgents>,
     control: Arc<Control>,
 }
 
@@ -36,18 +42,31 @@ const LIFTED_AFTER: Duration = Duration::from_secs(1000);
 type Slot<T> = Arc<Mutex<Option<T>>>;
 
 impl Cluster {
-    /// An empty cluster with its server running.
+    /// An empty cluster of one machine with its server running.
     pub fn new(seed: u64) -> Self {
+        Self::over(seed, World::new(), false)
+    }
+
+    /// An empty cluster with its server running and these nodes, which have joined.
+    pub fn with_nodes(seed: u64, names: &[&str]) -> Self {
+        let mut cluster = Self::over(seed, World::with_nodes(names), true);
+        cluster.pass(Duration::from_secs(10));
+        cluster
+    }
+
+    fn over(seed: u64, world: World, several: bool) -> Self {
         let executor = Executor::new(seed);
-        let (script, world, db, names) = (Script::default(), World::new(), MemoryDb::new(), FakeNames::default());
-        let control = start(&executor, &script, &world, &db, &names);
-        Self { executor, script, world, db, names, control }
+        let (script, db, names) = (Script::default(), MemoryDb::new(), FakeNames::default());
+        let agents = several.then(|| FakeAgents::new(world.clone()));
+        let control = start(&executor, &script, &world, &db, &names, agents.as_ref());
+        Self { executor, script, world, db, names, agents, control }
     }
 
     /// Ends the server process where it is and starts another.
     pub fn restart(&mut self) {
         self.executor.crash();
-        self.control = start(&self.executor, &self.script, &self.world, &self.db, &self.names);
+        self.control =
+            start(&self.executor, &self.script, &self.world, &self.db, &self.names, self.agents.as_ref());
     }
 
     /// Replaces the script; the server is restarted over it.
@@ -165,28 +184,70 @@ async fn cancel_all(control: Arc<Control>) {
     }
 }
 
-fn start(executor: &Executor, script: &Script, world: &World, db: &MemoryDb, names: &FakeNames) -> Arc<Control> {
+fn start(
+    executor: &Executor,
+    script: &Script,
+    world: &World,
+    db: &MemoryDb,
+    names: &FakeNames,
+    several: Option<&FakeAgents>,
+) -> Arc<Control> {
     let faults: Arc<Script> = Arc::new(script.clone());
+    let one: Arc<dyn Agents> = Arc::new(OneAgent {
+        agent: Arc::new(FaultyAgent::new(Arc::new(FakeAgent::new(world.clone())), faults.clone())),
+        volumes: Arc::new(FaultyVolumes::new(Arc::new(FakeVolumes::new(world.clone())), faults.clone())),
+        names: Arc::new(names.clone()),
+    });
     let ports = Ports {
         db: Arc::new(FaultyDb::new(Arc::new(db.clone()), faults.clone())),
         runtime: executor.runtime(),
         orchestrator: Arc::new(FaultyOrchestrator::new(Arc::new(FakeOrchestrator::new(world.clone())), faults.clone())),
-        volumes: Arc::new(FaultyVolumes::new(Arc::new(FakeVolumes::new(world.clone())), faults.clone())),
-        agent: Arc::new(FaultyAgent::new(Arc::new(FakeAgent::new(world.clone())), faults.clone())),
+        agents: several.map_or(one, |agents| Arc::new(FaultyAgents { agents: agents.clone(), faults: faults.clone() })),
         names: Arc::new(FaultyNames::new(Arc::new(names.clone()), faults.clone())),
         seal: Arc::new(FakeSeal),
         authority: Arc::new(FakeAuthority),
     };
+    let control = Control::new(ports, settings(several.is_some()));
+    world.connect(Arc::new(FaultyControlPlane::new(control.clone(), faults)));
+    executor.add(Box::pin(control.clone().run()));
+    if several.is_some() {
+        executor.add(Box::pin(keep_reporting(world.clone(), Arc::new(executor.clone()))));
+    }
+    control
+}
+
+fn settings(several_nodes: bool) -> Settings {
     let cluster: om_model::ClusterName = "sim".parse().expect("a cluster name");
-    let settings = Settings {
+    let range = Addressing::Static { first: Ipv4Addr::new(198, 51, 100, 1), last: Ipv4Addr::new(198, 51, 100, 99) };
+    Settings {
         zone: cluster.default_zone(),
         cluster,
         region: None,
         zones: Vec::new(),
-        server_addresses: vec![std::net::Ipv4Addr::LOCALHOST.into()],
-    };
-    let control = Control::new(ports, settings);
-    world.connect(Arc::new(FaultyControlPlane::new(control.clone(), faults)));
-    executor.add(Box::pin(control.clone().run()));
-    control
+        server_addresses: vec![Ipv4Addr::LOCALHOST.into()],
+        addresses: if several_nodes { range } else { Addressing::Orchestrator },
+        detection: om_control::Detection::default(),
+        server: "server1".into(),
+        several_nodes,
+    }
+}
+
+/// The agents of several nodes, each call of them with faults.
+struct FaultyAgents {
+    agents: FakeAgents,
+    faults: Arc<Script>,
+}
+
+impl Agents for FaultyAgents {
+    fn agent(&self, node: &NodeId, at: SocketAddr) -> Arc<dyn NodeAgent> {
+        Arc::new(FaultyAgent::new(self.agents.agent(node, at), self.faults.clone()))
+    }
+
+    fn volumes(&self, node: &NodeId, at: SocketAddr) -> Arc<dyn VolumeProvider> {
+        Arc::new(FaultyVolumes::new(self.agents.volumes(node, at), self.faults.clone()))
+    }
+
+    fn names(&self, node: &NodeId, at: SocketAddr) -> Arc<dyn NameService> {
+        Arc::new(FaultyNames::new(self.agents.names(node, at), self.faults.clone()))
+    }
 }

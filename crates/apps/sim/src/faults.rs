@@ -55,6 +55,11 @@ impl Script {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Goes on with another plan, its moments counted from now, under the server that runs.
+    pub fn begin(&self, plan: Plan) {
+        *self.lock() = State { plan, ..State::default() };
+    }
+
     /// How many moments there were.
     pub fn moments(&self) -> usize {
         self.lock().moments

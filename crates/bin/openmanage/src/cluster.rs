@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use om_agent::{Agent, AgentPorts, AgentSettings};
-use om_backend::{Orchestrator, Runtime, VolumeProvider};
+use om_agent::{Agent, AgentPorts, AgentSettings, Alone};
+use om_backend::{OneAgent, Orchestrator, Runtime, VolumeProvider};
 use om_cli::{ControlDbKind, UpSettings, VolumeKind};
 use om_control::{Control, Ports, Settings};
 use om_controldb::ControlDb;
@@ -15,6 +15,7 @@ use om_docker::DockerEngine;
 use om_etcd::EtcdDb;
 use om_http::{Endpoint, Listener};
 use om_local::LocalVolumes;
+use om_model::ClusterName;
 
 use crate::plane::Line;
 use crate::state::StateDir;
@@ -43,7 +44,7 @@ impl Cluster {
     pub(crate) async fn assemble(settings: &UpSettings, state: StateDir) -> Result<Self> {
         let runtime = om_system::runtime();
         let program = state.member_program()?;
-        let db = control_db(settings, &state).await?;
+        let db = control_db(&settings.control_db, &settings.cluster, &state).await?;
         let docker = Arc::new(DockerEngine::new(om_docker::Settings {
             subnet: settings.subnet.map(|subnet| format!("{}/{}", subnet.address, subnet.prefix)),
             volume_driver: driver(settings),
@@ -54,7 +55,7 @@ impl Cluster {
             VolumeKind::Directories => om_local::Kind::Directories,
         };
         let volumes: Arc<dyn VolumeProvider> = Arc::new(LocalVolumes::new(state.volumes(), kind));
-        let dns = Arc::new(name_server(settings));
+        let dns = Arc::new(name_server(&settings.cluster));
         let line = Arc::new(Line::default());
         let agent_ports = AgentPorts {
             control: line.clone(),
@@ -62,15 +63,18 @@ impl Cluster {
             volumes: volumes.clone(),
             channel: Arc::new(om_membersocket::MemberSocket),
             runtime: runtime.clone(),
+            prober: Arc::new(Alone),
+            voters: Arc::new(Alone),
         };
         std::fs::create_dir_all(state.mounts()).context("cannot make the folder for mounts")?;
-        let agent = Agent::new(agent_ports, AgentSettings { mounts: state.mounts(), program });
+        let agent_settings =
+            AgentSettings { mounts: state.mounts(), program, state: state.root().to_owned(), addresses: None, cluster: None };
+        let agent = Agent::new(agent_ports, agent_settings);
         let ports = Ports {
             db,
             runtime: runtime.clone(),
             orchestrator: docker.clone(),
-            volumes,
-            agent: Arc::new(agent.clone()),
+            agents: Arc::new(OneAgent { agent: Arc::new(agent.clone()), volumes, names: dns.clone() }),
             names: dns.clone(),
             seal: Arc::new(om_tls::KeyFileSeal::open_or_create(&state.seal_key())?),
             authority: Arc::new(om_tls::RcgenAuthority),
@@ -97,39 +101,50 @@ fn control_settings(settings: &UpSettings) -> Settings {
         region: settings.region.clone(),
         zones: Vec::new(),
         server_addresses: addresses,
+        addresses: om_control::Addressing::Orchestrator,
+        detection: om_control::Detection::default(),
+        server: settings.cluster.to_string(),
+        several_nodes: false,
     }
 }
 
-async fn control_db(settings: &UpSettings, state: &StateDir) -> Result<Arc<dyn ControlDb>> {
-    match &settings.control_db {
+/// The control database of that kind.
+pub(crate) async fn control_db(
+    kind: &ControlDbKind,
+    cluster: &ClusterName,
+    state: &StateDir,
+) -> Result<Arc<dyn ControlDb>> {
+    match kind {
         ControlDbKind::Sqlite => {
             let path = state.database();
             let db = om_sqlite::SqliteDb::open(&path)
                 .with_context(|| format!("cannot open the control database {}", path.display()))?;
             Ok(Arc::new(db))
         }
-        ControlDbKind::Etcd(endpoints) => Ok(Arc::new(etcd(settings, endpoints).await?)),
+        ControlDbKind::Etcd(endpoints) => Ok(Arc::new(etcd(cluster, endpoints).await?)),
     }
 }
 
 /// The control database in etcd, below a prefix of the cluster's own.
-pub(crate) async fn etcd(settings: &UpSettings, endpoints: &[String]) -> Result<EtcdDb> {
-    let prefix = format!("openmanage/{}/", settings.cluster);
+pub(crate) async fn etcd(cluster: &ClusterName, endpoints: &[String]) -> Result<EtcdDb> {
+    let prefix = format!("openmanage/{cluster}/");
     EtcdDb::connect(endpoints, &prefix, om_etcd::Options::default())
         .await
         .with_context(|| format!("cannot use etcd at {}", endpoints.join(", ")))
 }
 
-fn name_server(settings: &UpSettings) -> DnsServer {
+/// The name server of the cluster's zone, not yet listening.
+pub(crate) fn name_server(cluster: &ClusterName) -> DnsServer {
     let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     DnsServer::new(om_dns::Settings {
-        zone: settings.cluster.default_zone(),
+        zone: cluster.default_zone(),
         ttl: om_dns::DEFAULT_TTL,
         upstreams: om_dns::nameservers(&resolv_conf),
     })
 }
 
-async fn bind_plugin(driver: &str) -> Result<Listener> {
+/// The volume plugin's socket, where Docker looks for it.
+pub(crate) async fn bind_plugin(driver: &str) -> Result<Listener> {
     std::fs::create_dir_all(PLUGINS).with_context(|| format!("cannot make {PLUGINS}"))?;
     let path = PathBuf::from(PLUGINS).join(format!("{driver}.sock"));
     Ok(Listener::bind(&Endpoint::Unix { path, mode: 0o600 }).await?)

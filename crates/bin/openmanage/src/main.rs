@@ -3,17 +3,23 @@
 //!
 //! Main pieces: `cluster` (everything of one machine put together), `up` (starting, serving, ending it), `background`
 //! (the same, detached), `state` (the state directory), `process` (who serves from it), `settings` (what a later start may
-//! change), `plane` (the agent's line to the server in the same process), `image`, `teardown`.
+//! change), `plane` (the agent's line to the server in the same process), `image`, `teardown`; and for clusters of several
+//! nodes `server`, `agent`, `storage`, with `joining` (how they come to their identity) and `serving` (how they end).
 
 #![forbid(unsafe_code)]
 
+mod agent;
 mod background;
 mod cluster;
 mod image;
+mod joining;
 mod plane;
 mod process;
+mod server;
+mod serving;
 mod settings;
 mod state;
+mod storage;
 mod teardown;
 mod up;
 
@@ -66,6 +72,9 @@ async fn carry_out(command: LocalCommand) -> anyhow::Result<()> {
         LocalCommand::Up(settings) if settings.detach && !background::detached() => background::up(&settings).await,
         LocalCommand::Up(settings) => up::run(*settings).await,
         LocalCommand::Down { state } => background::down(&state).await,
+        LocalCommand::Server(role) => server::run(*role).await,
+        LocalCommand::Agent(role) => agent::run(*role).await,
+        LocalCommand::Storage(role) => storage::run(*role).await,
         LocalCommand::BuildImage { engine, version, quiet } => image::build(&engine, version.as_deref(), quiet).await,
         LocalCommand::Teardown { state, delete_volumes, yes } => teardown::run(&state, delete_volumes, yes).await,
     }

@@ -74,7 +74,7 @@ async fn remove_cluster(settings: &UpSettings, dir: StateDir, delete_volumes: bo
         ControlDbKind::Sqlite => Ok(()),
         // The key that its secrets are sealed with goes: the next cluster of this name could do nothing with them.
         ControlDbKind::Etcd(endpoints) => {
-            etcd(settings, endpoints).await?.erase().await.context("cannot empty the control database")
+            etcd(&settings.cluster, endpoints).await?.erase().await.context("cannot empty the control database")
         }
     }
 }

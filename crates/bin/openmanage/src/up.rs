@@ -25,7 +25,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// While Docker is away, this often it is looked for.
 const DOCKER_AGAIN: Duration = Duration::from_secs(2);
 /// Where the name server answers the host unless told otherwise: a loopback address nobody else uses.
-const HOST_DNS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 27)), 53);
+pub(crate) const HOST_DNS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 27)), 53);
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) async fn run(settings: UpSettings) -> Result<()> {

@@ -20,6 +20,9 @@ pub const SECRETS_DIR: &str = "secrets";
 pub const SOCKET: &str = "member.sock";
 /// Below the control folder: the member program.
 pub const PROGRAM: &str = "openmanage-member";
+/// Below the control folder: the deadline of the node's lease, as a decimal number of milliseconds of CLOCK_BOOTTIME.
+/// Absent where no lease is to be kept.
+pub const LEASE_FILE: &str = "lease";
 /// Secrets that every member has beside its engine's: its TLS key, its certificate, and the authority's certificate.
 pub const TLS_KEY: &str = "tls.key";
 /// See [`TLS_KEY`].

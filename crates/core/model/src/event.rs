@@ -43,4 +43,6 @@ pub enum EventKind {
     Repaired,
     /// A secret was shown to an authorised caller.
     SecretShown,
+    /// A node joined, was lost, came back, was drained or vouched off; or nodes are missed and nothing is done about it.
+    NodeChanged,
 }

@@ -33,7 +33,7 @@ pub use id::{
 };
 pub use node::{NodeCondition, NodeRecord, Roster, RosterNode};
 pub use operation::{Operation, OperationKind, OperationState, StepRecord, StepState};
-pub use record::{MemberRecord, Phase, ServiceRecord, VolumeRecord};
+pub use record::{MemberRecord, Phase, Recovery, ServiceRecord, VolumeRecord};
 pub use size::ByteSize;
 pub use spec::{Place, Resources, ServiceSpec, VolumeSizes};
 pub use time::Timestamp;

@@ -39,6 +39,9 @@ pub struct NodeRecord {
     pub joined: Timestamp,
     /// When its agent reported last; written seldom.
     pub reported: Timestamp,
+    /// The revision of the roster that its agent told it knows.
+    #[serde(default)]
+    pub roster: u64,
     /// The version of its agent.
     #[serde(default)]
     pub version: String,
@@ -85,6 +88,18 @@ pub struct RosterNode {
     pub address: IpAddr,
     /// Where its agent answers.
     pub agent: SocketAddr,
+}
+
+impl NodeRecord {
+    /// Whether members may be placed on it.
+    pub fn open(&self) -> bool {
+        self.condition == NodeCondition::Present && !self.drained
+    }
+
+    /// The node as other agents need to know it.
+    pub fn in_roster(&self) -> RosterNode {
+        RosterNode { id: self.id.clone(), address: self.address, agent: self.agent }
+    }
 }
 
 impl Roster {

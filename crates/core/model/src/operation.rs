@@ -23,12 +23,25 @@ pub enum OperationKind {
     Configure,
     /// Enlarge volumes.
     Grow,
+    /// Have another node take over a member whose node was lost.
+    Recover,
+    /// Have another node take over a member whose node is there.
+    Move,
 }
 
 impl OperationKind {
     /// Every kind; the test kit checks that it has run each.
-    pub const ALL: [Self; 7] =
-        [Self::Create, Self::Delete, Self::Stop, Self::Start, Self::Restart, Self::Configure, Self::Grow];
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Delete,
+        Self::Stop,
+        Self::Start,
+        Self::Restart,
+        Self::Configure,
+        Self::Grow,
+        Self::Recover,
+        Self::Move,
+    ];
 
     /// The word used in the API and on screen.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +53,8 @@ impl OperationKind {
             Self::Restart => "restart",
             Self::Configure => "configure",
             Self::Grow => "grow",
+            Self::Recover => "recover",
+            Self::Move => "move",
         }
     }
 }

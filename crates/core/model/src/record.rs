@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::binding::Binding;
-use crate::id::{MemberName, OperationId, ServiceId, ServiceName, VolumeId};
+use crate::id::{Epoch, MemberName, NodeId, OperationId, ServiceId, ServiceName, VolumeId};
 use crate::size::ByteSize;
 use crate::spec::ServiceSpec;
 use crate::time::Timestamp;
@@ -27,6 +27,10 @@ pub struct ServiceRecord {
     /// Operations accepted and not ended, in order. The first runs; the others wait.
     #[serde(default)]
     pub queue: Vec<OperationId>,
+    /// Recoveries accepted and not ended. They run beside the queue, one at a time for each member: an operation that waits
+    /// for a member whose node is gone must not hold up what brings the member back.
+    #[serde(default)]
+    pub recoveries: Vec<Recovery>,
     /// The operation that made it.
     pub origin: OperationId,
     /// Rises with every change of configuration; members report the one they run.
@@ -34,6 +38,19 @@ pub struct ServiceRecord {
     pub configuration: u64,
     /// When it was accepted.
     pub created: Timestamp,
+}
+
+/// A recovery under way: of which member, from where, by which operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The member.
+    pub member: MemberName,
+    /// The node that was lost.
+    pub from: NodeId,
+    /// The epoch that the member had reached by then.
+    pub epoch: Epoch,
+    /// The operation.
+    pub operation: OperationId,
 }
 
 /// Where a service stands.
@@ -82,6 +99,13 @@ pub struct MemberRecord {
     /// How often its deployment was replaced; the deployment's name tells which is meant.
     #[serde(default)]
     pub replacement: u64,
+}
+
+impl MemberRecord {
+    /// The node it is to be on; else the one that has it.
+    pub fn place(&self) -> Option<&NodeId> {
+        self.binding.assigned.as_ref().or(self.binding.holder.as_ref().map(|holder| &holder.node))
+    }
 }
 
 /// A volume.

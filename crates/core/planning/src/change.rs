@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use om_model::{ByteSize, MemberName, OperationKind, ServiceSpec};
+use om_model::{ByteSize, Epoch, MemberName, NodeId, OperationKind, ServiceSpec};
 use serde::{Deserialize, Serialize};
 
 /// A change of a service.
@@ -42,6 +42,23 @@ pub enum Change {
         /// The journal volume's new size; unchanged when absent.
         journal: Option<ByteSize>,
     },
+    /// Have another node take over a member whose node was lost.
+    Recover {
+        /// The member.
+        member: MemberName,
+        /// The node that was lost.
+        from_node: NodeId,
+        /// The epoch that the member had reached by then.
+        epoch: Epoch,
+    },
+    /// Have another node take over a member whose node is there.
+    Move {
+        /// The member.
+        member: MemberName,
+        /// The node; the planner chooses when absent.
+        #[serde(default)]
+        to: Option<NodeId>,
+    },
 }
 
 /// What becomes of a deleted service's volumes.
@@ -66,6 +83,8 @@ impl Change {
             Self::Restart { .. } => OperationKind::Restart,
             Self::Configure { .. } => OperationKind::Configure,
             Self::Grow { .. } => OperationKind::Grow,
+            Self::Recover { .. } => OperationKind::Recover,
+            Self::Move { .. } => OperationKind::Move,
         }
     }
 }

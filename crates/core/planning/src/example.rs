@@ -65,6 +65,7 @@ pub(crate) fn existing(spec: ServiceSpec, phase: Phase) -> Observed {
         primary: Some(member(1.min(spec.replicas - 1))),
         spec,
         queue: vec![],
+        recoveries: vec![],
         origin: "ffeeddccbbaa99887766554433221100".parse().expect("an id"),
         configuration: 1,
         created: Timestamp::default(),

@@ -1,6 +1,7 @@
 //! From what is to what is wanted.
 
 mod checks;
+mod moves;
 mod steps;
 
 use std::time::Duration;
@@ -9,9 +10,11 @@ use om_engines::{ChangeClass, Engine, catalog};
 use om_model::{Invalid, MemberRecord, Phase, ServiceId, ServiceName, ServiceRecord, ServiceSpec, VolumeRecord};
 
 use crate::change::{Change, VolumeFate};
+use crate::placement::Sites;
 use crate::step::Step;
 
 pub use checks::possible_neighbours;
+pub(crate) use moves::move_to;
 pub(crate) use steps::{Members, await_all, start_all, stop_all, tear_down};
 
 /// What is, as far as a plan needs it.
@@ -27,6 +30,8 @@ pub struct Observed {
     pub neighbours: Vec<ServiceRecord>,
     /// Zones that the cluster's nodes are in; empty where nodes have none.
     pub zones: Vec<String>,
+    /// The nodes and what is on them, where there are several.
+    pub sites: Sites,
 }
 
 /// What is to be done, in order.
@@ -97,10 +102,18 @@ pub fn plan(name: &ServiceName, id: &ServiceId, change: &Change, observed: &Obse
         Change::Create { .. } => unreachable!("handled above"),
         Change::Delete { volumes } => Ok(delete(service, &members, *volumes, observed)),
         Change::Stop => Ok(stop(service, &members)),
-        Change::Start => Ok(start(service, &members)),
+        Change::Start => Ok(start(service, &members, observed)),
         Change::Restart { member } => restart(service, &members, member.as_ref()),
         Change::Configure { settings, options } => configure(service, &members, engine, settings, options),
         Change::Grow { data, journal } => grow(service, &members, *data, *journal),
+        Change::Recover { member, from_node, epoch } => {
+            let member = checks::member_of(&members, member)?;
+            Ok(moves::recover(service, &members, &member, from_node, *epoch, observed))
+        }
+        Change::Move { member, to } => {
+            let member = checks::member_of(&members, member)?;
+            moves::move_member(service, &members, &member, to.as_ref(), observed)
+        }
     }
 }
 
@@ -108,8 +121,10 @@ fn create(name: &ServiceName, id: &ServiceId, spec: &ServiceSpec, observed: &Obs
     let engine = checks::creatable(name, spec, observed)?;
     let members = Members::new(name, id, spec, engine);
     let mut plan = Plan::default();
+    let mut sites = observed.sites.clone();
     for (index, member) in members.indexed() {
-        plan.add(Step::AddMember { member, index }, "a member keeps its name and address for life");
+        let node = moves::first_place(&mut sites, id, spec, engine, &member, index)?;
+        plan.add(Step::AddMember { member, index, node }, "a member keeps its name and address for life");
     }
     plan.add(Step::MakeSecrets, "generated once, stored encrypted");
     for (member, role, size) in members.volumes(spec) {
@@ -153,8 +168,9 @@ fn stop(service: &ServiceRecord, members: &Members) -> Plan {
     plan
 }
 
-fn start(service: &ServiceRecord, members: &Members) -> Plan {
+fn start(service: &ServiceRecord, members: &Members, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
+    moves::leave_lost_nodes(&mut plan, service, members, observed);
     start_all(&mut plan, members);
     match service.phase {
         Phase::Active => plan.note("the service is active already; members that run are left alone"),
@@ -258,4 +274,4 @@ fn grow(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

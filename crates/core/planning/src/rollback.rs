@@ -1,10 +1,10 @@
 //! The way back: a plan of its own, so that undoing is carried out, repeated and resumed by the same code as doing.
 
 use om_engines::{Engine, catalog};
-use om_model::{MemberName, Operation, ServiceRecord, StepState};
+use om_model::{MemberName, Operation, Phase, ServiceRecord, StepState};
 
 use crate::change::{Change, VolumeFate};
-use crate::plan::{Members, Observed, Plan, start_all, stop_all, tear_down};
+use crate::plan::{Members, Observed, Plan, move_to, start_all, stop_all, tear_down};
 use crate::step::Step;
 
 /// The steps that take back what `operation` has done so far; `None` where there is no way back and a person must decide
@@ -24,10 +24,10 @@ pub fn rollback(operation: &Operation<Change, Step>, observed: &Observed) -> Opt
         Change::Stop | Change::Start if !changes_phase(operation) => {}
         Change::Stop => {
             start_all(&mut plan, &members);
-            plan.add(Step::SetPhase { phase: om_model::Phase::Active }, "as it was");
+            plan.add(Step::SetPhase { phase: Phase::Active }, "as it was");
         }
         Change::Start => {
-            plan.add(Step::SetPhase { phase: om_model::Phase::Stopped }, "as it was");
+            plan.add(Step::SetPhase { phase: Phase::Stopped }, "as it was");
             stop_all(&mut plan, &members);
         }
         Change::Restart { .. } => {
@@ -37,11 +37,50 @@ pub fn rollback(operation: &Operation<Change, Step>, observed: &Observed) -> Opt
             }
         }
         Change::Configure { .. } => configure(&mut plan, service, &members, engine, &begun),
+        Change::Recover { member, .. } if stays_given(service, member, observed) => return None,
+        // Nothing was given to anybody; or the node it was given to is lost too, and another recovery follows.
+        Change::Recover { .. } => {}
+        Change::Move { member, .. } => move_back(&mut plan, service, &members, member, &begun, observed),
         Change::Grow { .. } => {
             return begun.iter().all(|step| !matches!(step, Step::GrowVolume { .. })).then_some(plan);
         }
     }
     Some(plan)
+}
+
+/// The member was given to a node that is there: it is for that node to have it, and for a person to see why it does not
+/// serve there.
+fn stays_given(service: &ServiceRecord, member: &MemberName, observed: &Observed) -> bool {
+    let record = observed.members.iter().find(|record| record.name == *member);
+    let there = record.and_then(|record| record.place()).is_some_and(|place| observed.sites.present(place));
+    there && matches!(service.phase, Phase::Active | Phase::Creating)
+}
+
+/// Back to where it was, if it was given away by then; else it is started again where it is.
+fn move_back(
+    plan: &mut Plan,
+    service: &ServiceRecord,
+    members: &Members,
+    member: &MemberName,
+    begun: &[&Step],
+    observed: &Observed,
+) {
+    let given = begun.iter().find_map(|step| match step {
+        Step::AssignMember { from, .. } => Some(from),
+        _ => None,
+    });
+    let record = observed.members.iter().find(|record| record.name == *member);
+    let now = record.and_then(|record| record.place());
+    match (given, now) {
+        (Some(from), Some(now)) if from != now && observed.sites.present(from) => {
+            move_to(plan, service, members, member, now, Some(from), "as it was");
+        }
+        _ if service.phase != Phase::Active => {}
+        _ => {
+            plan.add(Step::StartMember { member: member.clone() }, "it may have been stopped");
+            plan.add(members.awaiting(member), "as it was");
+        }
+    }
 }
 
 fn changes_phase(operation: &Operation<Change, Step>) -> bool {

@@ -1,7 +1,7 @@
 //! Steps: each one thing, idempotent, named so that progress can be read.
 
 use om_engines::Role;
-use om_model::{ByteSize, MemberName, Phase, ServiceSpec, VolumeId};
+use om_model::{ByteSize, MemberName, NodeId, Phase, ServiceSpec, VolumeId};
 use serde::{Deserialize, Serialize};
 
 /// One idempotent thing to do. Carried out twice it has the effect of once.
@@ -9,8 +9,23 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case", tag = "do")]
 #[allow(missing_docs, reason = "the fields' names and types say it all")]
 pub enum Step {
-    /// Write the member's record, with an address of its own.
-    AddMember { member: MemberName, index: u16 },
+    /// Write the member's record, with an address of its own, and the node it is to be on where there are several.
+    AddMember {
+        member: MemberName,
+        index: u16,
+        #[serde(default)]
+        node: Option<NodeId>,
+    },
+    /// Have the member given to another node: `to` if that can still take it, else one chosen then. Done if it is no
+    /// longer meant to be on `from`. The member's deployment has another name from then on.
+    AssignMember {
+        member: MemberName,
+        from: NodeId,
+        #[serde(default)]
+        to: Option<NodeId>,
+    },
+    /// Remove the member's deployments of former nodes. Never waits for a node that does not answer.
+    RemoveFormer { member: MemberName },
     /// Generate the service's secrets and its members' certificates, those that are not there yet.
     MakeSecrets,
     /// Make a volume and its record.
@@ -58,7 +73,13 @@ impl Step {
     /// What it does, in words, for progress and logs.
     pub fn describe(&self) -> String {
         match self {
+            Self::AddMember { member, node: Some(node), .. } => {
+                format!("reserve name and address of {member} on node {node}")
+            }
             Self::AddMember { member, .. } => format!("reserve name and address of {member}"),
+            Self::AssignMember { member, to: Some(to), .. } => format!("give {member} to node {to}"),
+            Self::AssignMember { member, .. } => format!("give {member} to another node"),
+            Self::RemoveFormer { member } => format!("remove former container of {member}"),
             Self::MakeSecrets => "generate passwords and certificates".into(),
             Self::CreateVolume { volume, size } => {
                 format!("create {} volume of {} ({size})", volume.role, volume.member)
@@ -87,6 +108,8 @@ impl Step {
     pub fn member(&self) -> Option<&MemberName> {
         match self {
             Self::AddMember { member, .. }
+            | Self::AssignMember { member, .. }
+            | Self::RemoveFormer { member }
             | Self::CreateDeployment { member }
             | Self::StartMember { member }
             | Self::AwaitMember { member, .. }

@@ -1,6 +1,6 @@
 //! The HTTP API as a contract: wire types, paths, error codes and the OpenAPI document. No server, no client.
 //!
-//! Main pieces: [`service`], [`operation`] and [`cluster`] (what crosses the wire), [`page`] (listings and query
+//! Main pieces: [`service`], [`operation`], [`node`] and [`cluster`] (what crosses the wire), [`page`] (listings and query
 //! parameters), [`problem`] (errors, RFC 9457), [`path`](mod@path) (where things are), [`convert`] (from the model's records to the wire),
 //! [`openapi`] (the document, committed as `docs/openapi.json`).
 //!
@@ -11,6 +11,7 @@
 
 pub mod cluster;
 pub mod convert;
+pub mod node;
 pub mod openapi;
 pub mod operation;
 pub mod page;
@@ -20,6 +21,7 @@ pub mod service;
 pub mod size;
 
 pub use cluster::{Cluster, Engine, EngineOption, Event, Volume};
+pub use node::{Drain, FenceNode, JoinToken, NewJoinToken, Node, RefusedMove};
 pub use operation::{Operation, OperationStep, Plan, PlanStep, Progress};
 pub use page::{ChangeQuery, DeleteQuery, EventQuery, LogQuery, OperationQuery, Page, PageQuery};
 pub use problem::{Code, FieldProblem, Problem};

@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document: every call, its parameters and its answers.
 //!
-//! Main pieces: [`document`], and one description per call, in [`services`], [`operations`] and [`cluster`]. The
+//! Main pieces: [`document`], and one description per call, in [`services`], [`operations`], [`nodes`] and [`cluster`]. The
 //! functions there are descriptions only; the server has the handlers, and its tests hold the two together.
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -10,6 +10,7 @@ use utoipa::{Modify, OpenApi};
 use crate::{PROBLEM_JSON, path};
 
 mod cluster;
+mod nodes;
 mod operations;
 mod services;
 
@@ -28,6 +29,8 @@ mod services;
         services::get_logs,
         operations::list_operations, operations::get_operation, operations::follow_operation,
         operations::cancel_operation, operations::retry_operation,
+        nodes::list_nodes, nodes::drain_node, nodes::undrain_node, nodes::fence_node, nodes::forget_node,
+        nodes::create_join_token,
         cluster::list_events, cluster::list_volumes, cluster::delete_volume, cluster::list_engines, cluster::get_cluster,
         cluster::get_openapi, cluster::get_health, cluster::get_metrics,
     ),

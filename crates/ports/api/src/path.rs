@@ -19,6 +19,21 @@ pub const ENGINES: &str = "/v1/engines";
 /// `GET`.
 pub const CLUSTER: &str = "/v1/cluster";
 
+/// `GET`.
+pub const NODES: &str = "/v1/nodes";
+/// `POST`.
+pub const JOIN_TOKENS: &str = "/v1/join-tokens";
+
+/// The node `name`.
+pub fn node(name: &str) -> String {
+    format!("{NODES}/{}", encoded(name))
+}
+
+/// Something of the node `name`: `drain`, `undrain`, `fence`.
+pub fn of_node(name: &str, what: &str) -> String {
+    format!("{NODES}/{}/{what}", encoded(name))
+}
+
 /// The service `name`.
 pub fn service(name: &str) -> String {
     format!("{SERVICES}/{}", encoded(name))

@@ -53,13 +53,15 @@ pub struct ControlFile {
     pub mode: u32,
 }
 
-/// The machine.
+/// The machine. A call that waits for storage is given up after a while with
+/// [`ErrorKind::TimedOut`](crate::ErrorKind), and may still have its effect later; [`Host::mounts`],
+/// [`Host::held_elsewhere`] and [`Host::shut_down`] wait for no storage.
 #[async_trait]
 pub trait Host: Send + Sync {
     /// The node's name.
     fn node(&self) -> NodeId;
 
-    /// Which life of the node this is: the kernel's boot id.
+    /// Which life of the node this is: the kernel's boot id, and the start of PID 1.
     fn incarnation(&self) -> Incarnation;
 
     /// Mounts `source` at `target`, which is made if need be. Done also if `target` is a mount already.
@@ -86,13 +88,16 @@ pub trait Host: Send + Sync {
 
     /// Ends the file system at `target` at once, for everybody who has it mounted: what is not written yet never is, the
     /// journal is not flushed, every later access fails (`FS_IOC_SHUTDOWN`, no log flush). Done also if it is ended or
-    /// not mounted. It still has to be unmounted. [`ErrorKind::Refused`](crate::ErrorKind) where the kernel cannot.
+    /// not mounted. It still has to be unmounted. [`ErrorKind::Refused`](crate::ErrorKind) where the kernel cannot, or for part
+    /// of a file system that the machine uses elsewhere too.
     async fn shut_down(&self, target: &Path) -> Result<()>;
 
-    /// Stops all writing to the file system at `target` (`FIFREEZE`), writers wait; done also if it is frozen.
+    /// Stops all writing to the file system at `target` (`FIFREEZE`), writers wait; done also if it is frozen or not
+    /// mounted. What is written is flushed first: where the storage hangs, so does this. Thaw before unmounting.
+    /// [`ErrorKind::Refused`](crate::ErrorKind) for part of a file system that the machine uses elsewhere too.
     async fn freeze(&self, target: &Path) -> Result<()>;
 
-    /// The reverse of [`Self::freeze`]. Done also if it is not frozen.
+    /// The reverse of [`Self::freeze`]. Done also if it is not frozen or not mounted.
     async fn thaw(&self, target: &Path) -> Result<()>;
 
     /// Kills every process outside our own mount namespace that has the file system with this device number mounted, with

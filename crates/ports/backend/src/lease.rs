@@ -4,8 +4,15 @@
 //! from before it asked, a voter from when it was asked, both by CLOCK_BOOTTIME: the holder's end always comes first, as
 //! long as no two clocks drift apart by more than [`DRIFT_MAX`] of a term.
 //!
-//! **Invariant:** an agent that has started anew promises nothing for a whole term, since it does not know what it promised
-//! before.
+//! Who needs a holder's lease to end *bars* it at a majority of voters and asks until, in one round of answers, none of that
+//! majority has a promise left that still runs. At that moment the holder's lease has lapsed: every majority that could
+//! have prolonged it has one of these voters in it. A bar lasts for a while only: a node that is back is to hold leases
+//! again. What it held before it finds out from a server, which it has to ask after every lapse; the epoch was raised
+//! before the bar.
+//!
+//! **Invariant:** an agent that has started anew does not know what it said before. For a whole term it answers a bar as if
+//! it had promised a term just before; and it promises nothing until no round of answers to a bar from before can still
+//! be under way ([`promises_after`]). That is short, so that agents may be restarted, even all at once, without a lapse.
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -21,15 +28,30 @@ use crate::error::Result;
 /// share of it, in thousandths. (Quartz is within 0.1; this allows for a clock that is being slewed.)
 pub const DRIFT_MAX: u32 = 10;
 
+/// How long, in a round, answers to a bar are waited for. Later ones do not count.
+pub fn bar_answers_within(term: Duration) -> Duration {
+    term / 4
+}
+
+/// How long after its start a voter promises nothing: longer than a round of answers to a bar.
+pub fn promises_after(term: Duration) -> Duration {
+    term / 3
+}
+
+/// How long a bar lasts: longer than any promise from before it and a round.
+pub fn bar_lasts(term: Duration) -> Duration {
+    term * 2
+}
+
 /// An agent as a voter on leases.
 #[async_trait]
 pub trait Voter: Send + Sync {
     /// Promises `holder`, in its life `life`, to grant its lease to nobody's disadvantage for `term` from now: until then
-    /// [`Self::bar`] says so. [`ErrorKind::Refused`](crate::ErrorKind) if that life was barred, or the voter started less
-    /// than a term ago.
+    /// [`Self::bar`] says so. [`ErrorKind::Refused`](crate::ErrorKind) while that life is barred, or if the voter has
+    /// just started ([`promises_after`]).
     async fn renew(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<()>;
 
-    /// Promises `life` of `holder` nothing any more, and tells how long the last promise still runs (zero: none does). A
+    /// Promises `life` of `holder` nothing for a while ([`bar_lasts`]), and tells how long the last promise still runs (zero: none does). A
     /// voter that started less than `term` ago answers as if it had promised just before it ended.
     async fn bar(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<Duration>;
 }

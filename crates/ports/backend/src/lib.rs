@@ -16,6 +16,7 @@ pub mod error;
 pub mod fake;
 pub mod faulty;
 pub mod host;
+pub mod joining;
 pub mod lease;
 pub mod member_channel;
 pub mod names;
@@ -26,16 +27,19 @@ pub mod runtime;
 pub mod seal;
 pub mod volume;
 
-pub use authority::{Authority, CertificateRequest, Issued};
+pub use authority::{Authority, CertificateRequest, Issued, PeerIdentity, PeerRole, Requested};
 pub use control_plane::{ControlPlane, Grant, MountName, NodeOrders, NodeReport};
 pub use engine_client::EngineClient;
 pub use error::{ErrorKind, PortError, Result};
 pub use host::{Host, Mount, Source};
+pub use joining::{JoinRequest, Joined, Joining};
 pub use lease::{Prober, Voter, Voters};
 pub use member_channel::{MemberChannel, MemberPhase, MemberStatus};
 pub use names::NameService;
-pub use node_agent::{Agents, NodeAgent, PeerView};
-pub use orchestrator::{Deployment, DeploymentSpec, DeploymentState, LogLine, Network, Orchestrator, OrchestratorNode};
+pub use node_agent::{Agents, NodeAgent, OneAgent, PeerView};
+pub use orchestrator::{
+    Deployment, DeploymentSpec, DeploymentState, LogLine, Network, Orchestrator, OrchestratorNode, TaskResult,
+};
 pub use process::{Files, Processes};
 pub use runtime::{Clock, Entropy, Runtime, Tasks};
 pub use seal::Seal;

@@ -63,3 +63,28 @@ pub trait Agents: Send + Sync {
     /// The name server that the agent of `node` runs.
     fn names(&self, node: &NodeId, at: SocketAddr) -> Arc<dyn NameService>;
 }
+
+/// The agents of a cluster of one machine: there is one, in this very process, whichever node is asked for.
+#[derive(Clone)]
+pub struct OneAgent {
+    /// The agent.
+    pub agent: Arc<dyn NodeAgent>,
+    /// The volume provider it uses.
+    pub volumes: Arc<dyn VolumeProvider>,
+    /// The name server it runs.
+    pub names: Arc<dyn NameService>,
+}
+
+impl Agents for OneAgent {
+    fn agent(&self, _node: &NodeId, _at: SocketAddr) -> Arc<dyn NodeAgent> {
+        self.agent.clone()
+    }
+
+    fn volumes(&self, _node: &NodeId, _at: SocketAddr) -> Arc<dyn VolumeProvider> {
+        self.volumes.clone()
+    }
+
+    fn names(&self, _node: &NodeId, _at: SocketAddr) -> Arc<dyn NameService> {
+        self.names.clone()
+    }
+}

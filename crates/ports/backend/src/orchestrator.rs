@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use om_model::{MemberName, NodeId, Resources, ServiceId, ServiceName};
 
-use crate::error::Result;
+use crate::error::{ErrorKind, PortError, Result};
 
 /// A container to run, with its place, volumes and address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct Deployment {
     pub member: MemberName,
     /// Where it stands.
     pub state: DeploymentState,
-    /// The node it is pinned to, if to one.
+    /// The node it is pinned to; if to none, the one it is on, as far as the orchestrator has nodes.
     pub node: Option<NodeId>,
     /// The container's id, if there is one.
     pub container: Option<String>,
@@ -107,6 +107,15 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// What came of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskResult {
+    /// What its program ended with.
+    pub exit_code: i64,
+    /// The last hundred lines of its output.
+    pub output: Vec<LogLine>,
+}
+
 /// The orchestrator.
 #[async_trait]
 pub trait Orchestrator: Send + Sync {
@@ -122,13 +131,15 @@ pub trait Orchestrator: Send + Sync {
     async fn create(&self, spec: &DeploymentSpec) -> Result<()>;
 
     /// Starts it and keeps it running: started again after it ends, and after a reboot of the machine. Done also if it
-    /// runs.
+    /// runs. An orchestrator of several nodes returns when it has taken it on; [`Self::list`] tells how it goes.
     async fn start(&self, name: &str) -> Result<()>;
 
-    /// Stops it gracefully within its `stop_within`, and keeps it stopped. Done also if it is stopped or gone.
+    /// Stops it gracefully within its `stop_within`, and keeps it stopped. Done also if it is stopped or gone, or if the
+    /// orchestrator knows its node to be down: what still runs there is a matter of fencing.
     async fn stop(&self, name: &str) -> Result<()>;
 
-    /// Removes it, running or not; its volumes stay. Done also if it is gone.
+    /// Removes it, running or not; its volumes stay. Done also if it is gone. On several nodes its container may end
+    /// after this returns, since nobody can wait for a lost node: [`Self::stop`] first is how to know that it has ended.
     async fn remove(&self, name: &str) -> Result<()>;
 
     /// All deployments of ours, or those of one service.
@@ -140,6 +151,16 @@ pub trait Orchestrator: Send + Sync {
     /// Its nodes. Empty where there is one machine and nothing to choose.
     async fn nodes(&self) -> Result<Vec<OrchestratorNode>> {
         Ok(Vec::new())
+    }
+
+    /// Runs a container once, to its end, under a name that no deployment has, and tells what came of it. Asked again it
+    /// waits for the one that runs, or tells the same again; [`Self::remove`] forgets it, running or not. A task is no
+    /// deployment and not in the list.
+    ///
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind) if it has not ended after `wait`; it runs on.
+    async fn run_task(&self, spec: &DeploymentSpec, wait: Duration) -> Result<TaskResult> {
+        let detail = format!("this orchestrator runs no tasks; it was to wait {} s", wait.as_secs());
+        Err(PortError::new(ErrorKind::Refused, "run task", &spec.name, detail))
     }
 
     /// Removes what [`Self::network`] made. Refused while deployments are on it.

@@ -56,6 +56,13 @@ pub trait Processes: Send + Sync {
 
     /// True while the server runs.
     fn server_running(&self) -> bool;
+
+    /// Stops every process of the container but this one (SIGSTOP), also those it did not start. Returns once none runs;
+    /// one that waits for storage stops before it comes to itself again.
+    async fn stop_all(&self) -> Result<()>;
+
+    /// Lets them go on (SIGCONT). Done also if none is stopped.
+    async fn continue_all(&self) -> Result<()>;
 }
 
 /// How much of a file system is taken.

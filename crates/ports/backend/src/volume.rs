@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ErrorKind, PortError, Result};
 
 /// What a volume is once attached to this node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Attachment {
     /// A directory, to be bind-mounted.
     Directory(PathBuf),
@@ -44,6 +45,18 @@ pub struct SnapshotId {
     pub name: String,
 }
 
+impl SnapshotId {
+    /// [`ErrorKind::Invalid`] unless the name is one: providers make file names of it.
+    pub fn check(&self) -> Result<()> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if (1..=64).contains(&self.name.len()) && self.name.bytes().all(allowed) {
+            return Ok(());
+        }
+        let detail = "a snapshot's name is 1 to 64 letters, digits and hyphens";
+        Err(PortError::new(ErrorKind::Invalid, "use", format!("snapshot name {:?}", self.name), detail))
+    }
+}
+
 /// A volume provider. Every call is idempotent; after a time-out its effect is unknown and it is to be repeated.
 #[async_trait]
 pub trait VolumeProvider: Send + Sync {
@@ -57,7 +70,7 @@ pub trait VolumeProvider: Send + Sync {
     /// [`ErrorKind::Exhausted`](crate::ErrorKind) if there is no room.
     async fn create(&self, id: &VolumeId, size: ByteSize) -> Result<()>;
 
-    /// Deletes a volume and everything on it. Done also if it is gone; refused while attached.
+    /// Deletes a volume and everything on it. Done also if it is gone; refused while attached. Its snapshots stay.
     async fn delete(&self, id: &VolumeId) -> Result<()>;
 
     /// How it cuts a former holder off.
@@ -103,8 +116,20 @@ pub trait VolumeProvider: Send + Sync {
     /// Makes the volume available to this node for the holder of `epoch`. [`ErrorKind::Refused`] if that epoch was revoked.
     async fn attach(&self, id: &VolumeId, epoch: Epoch) -> Result<Attachment>;
 
+    /// This node's epoch is over: whatever still waits here for the volume's storage fails at once rather than when the
+    /// storage answers. To be called before the file system is shut down and unmounted, either of which would wait too.
+    /// Nothing that was not flushed is kept. Done also if it is not attached; nothing to do where storage never waits.
+    async fn abandon(&self, _id: &VolumeId) -> Result<()> {
+        Ok(())
+    }
+
     /// Takes it back. Done also if it is not attached.
     async fn detach(&self, id: &VolumeId) -> Result<()>;
+
+    /// False where a node sees a new size only when it attaches the volume the next time: the member has to be restarted.
+    fn grows_in_use(&self) -> bool {
+        true
+    }
 
     /// Enlarges it to `size` while it may be in use. Done also if it is that large; smaller is refused.
     async fn grow(&self, id: &VolumeId, size: ByteSize) -> Result<()>;

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::executor::block_on;
+use om_backend::conformance::volume::Usage;
 use om_backend::fake::{FakeControlPlane, FakeOrchestrator, FakeVolumes, World};
-use om_backend::{Attachment, DeploymentSpec, Grant, Network, conformance};
+use om_backend::{Attachment, DeploymentSpec, Fencing, Grant, Network, conformance};
 use om_engines::MemberConfig;
 use om_model::{ByteSize, Epoch, Resources, VolumeSizes};
 
@@ -67,4 +69,40 @@ fn volumes() {
         Box::new(move || drop(world.lock().mounted.remove(&key))) as Box<dyn FnOnce() + Send>
     };
     block_on(conformance::volume::suite(&FakeVolumes::new(world.clone()), &in_use));
+}
+
+/// A use of a fake volume, by the path it was attached at.
+struct Used(FakeVolumes, PathBuf);
+
+impl Usage for Used {
+    fn write(&mut self, name: &str, text: &str) {
+        self.0.write(&self.1, name, text);
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        self.0.read(&self.1, name)
+    }
+
+    fn end(self: Box<Self>) {}
+}
+
+fn using(volumes: &FakeVolumes) -> impl Fn(&Attachment) -> Box<dyn Usage> + Sync {
+    |attachment| {
+        let Attachment::Directory(path) = attachment else { panic!("a directory") };
+        Box::new(Used(volumes.clone(), path.clone()))
+    }
+}
+
+#[test]
+fn fencing() {
+    for fencing in [Fencing::None, Fencing::AtOnce, Fencing::AfterLease] {
+        let volumes = FakeVolumes::new(World::new()).fenced(fencing);
+        block_on(conformance::volume::fencing::suite(&volumes, &volumes.clone(), &using(&volumes)));
+    }
+}
+
+#[test]
+fn snapshots() {
+    let volumes = FakeVolumes::new(World::new());
+    block_on(conformance::volume::snapshots::suite(&volumes, true, &using(&volumes)));
 }

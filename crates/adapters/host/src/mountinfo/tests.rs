@@ -14,12 +14,14 @@ fn fields_escapes_and_groups_are_read() {
         found[1],
         Entry {
             id: 29,
+            root: PathBuf::from("/"),
             target: PathBuf::from("/var/with space\\x"),
             device: (0, 26),
             kind: "tmpfs".to_owned(),
             groups: vec![7, 4]
         }
     );
+    assert_eq!((found[0].root.as_path(), found[0].target.as_path()), (Path::new("/mnt1"), Path::new("/mnt2")));
     assert_eq!((found[2].kind.as_str(), found[2].groups.len()), ("ext4", 0));
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use om_backend::{PeerIdentity, PeerRole};
 use om_model::Timestamp;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 
 use super::*;
@@ -20,6 +21,7 @@ fn request(subject: &str, names: &[&str], addresses: &[&str]) -> CertificateRequ
         subject: subject.into(),
         names: names.iter().map(ToString::to_string).collect(),
         addresses: addresses.iter().map(|text| text.parse().expect("an address")).collect(),
+        peer: None,
         from: Timestamp::from_millis(NOW * 1000),
         days: 30,
     }
@@ -124,4 +126,47 @@ fn bad_input_is_refused_without_the_key_in_the_error() {
     assert!(!format!("{error:?}").contains(line));
     let unicode = request("a", &["bücher.test"], &[]);
     assert_eq!(RcgenAuthority.issue(&authority, &unicode).map(drop).expect_err("no label").kind, ErrorKind::Invalid);
+}
+
+#[test]
+fn a_signed_request_gets_what_the_cluster_says_and_not_what_it_asks_for() {
+    let authority = RcgenAuthority.found(&request("test CA", &[], &[])).expect("founded");
+    let key = KeyPair::generate().expect("generated");
+    let mut greedy = CertificateParams::new(vec!["openmanage-manageserver.test".to_owned()]).expect("names");
+    greedy.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let csr = greedy.serialize_request(&key).and_then(|csr| csr.pem()).expect("made");
+    let peer = PeerIdentity { role: PeerRole::Agent, name: "node-1".into() };
+    let certificate =
+        RcgenAuthority.sign(&authority, &csr, &CertificateRequest { peer: Some(peer), ..request("agent", &[], &[]) });
+    let leaf = Issued { certificate: certificate.expect("signed"), key: key.serialize_pem() };
+    assert!(trusted(&authority, &leaf, &[], "agent.openmanage.internal", NOW));
+    for bad in ["openmanage-manageserver.test", "server.openmanage.internal", "storage.openmanage.internal"] {
+        assert!(!trusted(&authority, &leaf, &[], bad, NOW), "{bad}");
+    }
+    let uri = b"openmanage:agent/node-1";
+    assert!(der(&leaf).windows(uri.len()).any(|window| window == uri));
+    let forged = RcgenAuthority.issue(&leaf, &request("b", &["b.test"], &[])).expect("rcgen signs with any key");
+    assert!(!trusted(&authority, &forged, &[&leaf], "b.test", NOW), "a leaf acted as an authority");
+}
+
+#[test]
+fn a_signing_request_is_known_by_its_key_and_proves_it() {
+    let one = RcgenAuthority.request(None).expect("made");
+    let again = RcgenAuthority.request(Some(&one.key)).expect("made");
+    let other = RcgenAuthority.request(None).expect("made");
+    let key = |csr: &str| RcgenAuthority.requested_key(csr).expect("proven");
+    assert_eq!(key(&one.csr), key(&again.csr));
+    assert_ne!(key(&one.csr), key(&other.csr));
+    // The other's key in the place of the own one: nobody signed that.
+    let pem = |csr: &str| CertificateSigningRequestDer::from_pem_slice(csr.as_bytes()).expect("PEM").to_vec();
+    let (mut forged, own, theirs) = (pem(&one.csr), key(&one.csr), key(&other.csr));
+    let at = forged.windows(own.len()).position(|window| window == own).expect("in it");
+    forged[at..at + own.len()].copy_from_slice(&theirs);
+    assert!(
+        CertificateSigningRequestParams::from_der(&forged.as_slice().into()).is_err(),
+        "the signature was not checked"
+    );
+    assert_eq!(RcgenAuthority.requested_key("nonsense").expect_err("none").kind, ErrorKind::Invalid);
+    let authority = RcgenAuthority.found(&request("test CA", &[], &[])).expect("founded");
+    assert!(RcgenAuthority.sign(&authority, "nonsense", &request("a", &[], &[])).is_err());
 }

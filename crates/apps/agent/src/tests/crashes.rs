@@ -7,7 +7,7 @@ use om_backend::NodeAgent;
 use super::*;
 
 /// Polls `work` `steps` times and then drops it; its result if it ended by then.
-fn crash_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
+pub(super) fn crash_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
     let mut left = steps;
     let crash = poll_fn(move |context| {
         if left == 0 {
@@ -25,7 +25,7 @@ fn crash_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
 }
 
 /// Runs `attempt` with a crash after each number of steps, until one ends by itself. Returns how many crashed.
-fn at_every_await(mut attempt: impl FnMut(usize) -> bool) -> usize {
+pub(super) fn at_every_await(mut attempt: impl FnMut(usize) -> bool) -> usize {
     (0..).take_while(|steps| !attempt(*steps)).count()
 }
 

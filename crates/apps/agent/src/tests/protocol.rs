@@ -10,7 +10,7 @@ use super::*;
 
 fn call(world: &World, path: &str, body: &Value) -> (StatusCode, Value) {
     let request = Request::post(path).body(Body::from(body.to_string())).unwrap();
-    let response = block_on(world.agent().plugin_router().oneshot(request)).unwrap();
+    let response = world.run(world.agent().plugin_router().oneshot(request)).unwrap();
     let (parts, body) = response.into_parts();
     assert_eq!(parts.headers["content-type"], "application/vnd.docker.plugins.v1.1+json");
     let bytes = block_on(axum::body::to_bytes(body, usize::MAX)).unwrap();
@@ -121,9 +121,9 @@ fn a_second_mount_is_refused_while_a_container_holds_the_first() {
 fn a_container_about_to_start_is_waited_for() {
     let world = World::new();
     world.mount(&data(0), "first").unwrap();
-    let before = world.runtime.clock.monotonic();
+    let before = world.clock.time();
     world.mount(&data(0), "second").unwrap();
-    assert!(world.runtime.clock.monotonic() - before >= Duration::from_secs(4), "the first had time to start");
+    assert!(world.clock.time() - before >= Duration::from_secs(4), "the first had time to start");
 }
 
 #[test]

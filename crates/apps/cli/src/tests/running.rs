@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use om_backend::fake::{FakeAgent, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World};
-use om_backend::{Clock, Entropy, Runtime, Tasks};
+use om_backend::{Clock, Entropy, OneAgent, Runtime, Tasks};
 use om_client::{Client, ClientSettings};
 use om_control::{Control, Ports, Settings};
 use om_controldb::memory::MemoryDb;
@@ -75,8 +75,11 @@ fn ports(world: &World) -> Ports {
         db: Arc::new(MemoryDb::new()),
         runtime: runtime(),
         orchestrator: Arc::new(FakeOrchestrator::new(world.clone())),
-        volumes: Arc::new(FakeVolumes::new(world.clone())),
-        agent: Arc::new(FakeAgent::new(world.clone())),
+        agents: Arc::new(OneAgent {
+            agent: Arc::new(FakeAgent::new(world.clone())),
+            volumes: Arc::new(FakeVolumes::new(world.clone())),
+            names: Arc::new(FakeNames::default()),
+        }),
         names: Arc::new(FakeNames::default()),
         seal: Arc::new(FakeSeal),
         authority: Arc::new(FakeAuthority),
@@ -90,6 +93,10 @@ fn settings() -> Settings {
         region: None,
         zones: Vec::new(),
         server_addresses: vec!["127.0.0.1".parse().expect("an address")],
+        addresses: om_control::Addressing::Orchestrator,
+        detection: om_control::Detection::default(),
+        server: "server1".into(),
+        several_nodes: false,
     }
 }
 

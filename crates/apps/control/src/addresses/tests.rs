@@ -1,5 +1,5 @@
 use super::*;
-use crate::tests::world::{Server, member};
+use crate::tests::world::{Server, member, orders};
 
 fn offered(subnet: &str, prefix: u8, gateway: &str) -> Vec<String> {
     let subnet = (subnet.parse().expect("an address"), prefix);
@@ -48,12 +48,12 @@ fn other_networks_are_refused() {
 async fn a_member_keeps_its_address_until_it_is_freed() {
     let server = Server::new();
     let (control, service) = (&server.control, "0".repeat(32).parse().expect("an id"));
-    let reserve = async |index| control.reserve_address(&service, &member(index)).await.expect("room").to_string();
+    let reserve = async |index| control.reserve_address(&orders(), &service, &member(index), None).await.expect("room").to_string();
     // At once, as two services that are created would.
     let (first, second) = futures::join!(reserve(0), reserve(1));
     assert_ne!(first, second);
     assert_eq!(reserve(0).await, first, "asked again");
-    let freed = control.free_addresses(&service, &member(0)).await;
+    let freed = control.free_addresses(&service, &member(0), None).await;
     freed.expect("freed");
     assert_eq!(reserve(1).await, second);
     assert_eq!(reserve(2).await, first, "the lowest that is free");

@@ -1,8 +1,10 @@
 //! Steps that start, stop, wait for and reconfigure what is there.
 
-use om_backend::{ControlPlane, DeploymentState, ErrorKind, MemberPhase, MemberStatus};
+use std::time::Duration;
+
+use om_backend::{DeploymentState, ErrorKind, MemberPhase, MemberStatus};
 use om_engines::Role;
-use om_model::{MemberName, Phase, ServiceId, ServiceName, ServiceSpec};
+use om_model::{MemberName, MemberRecord, Phase, ServiceId, ServiceName, ServiceSpec};
 
 use super::{StepError, deployment_name};
 use crate::control::Control;
@@ -11,11 +13,13 @@ use crate::kinds::ServiceOperation;
 
 /// A member whose server was started this often in one container without ever serving is not going to.
 const STARTS_MAX: u32 = 4;
+/// So long the orchestrator is given to note that something on a lost node is to stop.
+const LOST_WITHIN: Duration = Duration::from_secs(3);
 
 impl Control {
     pub(super) async fn start_member(&self, service: &ServiceName, member: &MemberName) -> Result<(), StepError> {
         let id = self.store.service(service).await?.id;
-        let name = deployment_name(&id, member);
+        let name = self.deployment_of(&id, member).await?;
         match self.ports.orchestrator.start(&name).await {
             Err(error) if error.kind == ErrorKind::NotFound => {
                 self.create_deployment(service, member).await?;
@@ -26,15 +30,33 @@ impl Control {
     }
 
     pub(super) async fn stop_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
-        let name = deployment_name(id, member);
-        let stopped = self.ports.orchestrator.stop(&name).await;
+        let name = self.deployment_of(id, member).await?;
+        let stop = self.ports.orchestrator.stop(&name);
+        if self.is_stranded(id, member).await? {
+            // Told to stop, which keeps it from being started; but nobody there can answer that it has stopped.
+            return match self.ports.runtime.within(LOST_WITHIN, stop).await {
+                Some(Err(error)) if !error.may_pass() => self.unless_a_strangers(id, &name, Err(error)).await,
+                _ => Ok(()),
+            };
+        }
+        let stopped = stop.await;
         self.unless_a_strangers(id, &name, stopped).await
     }
 
     pub(super) async fn remove_deployment(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
-        let name = deployment_name(id, member);
+        let name = self.deployment_of(id, member).await?;
         let removed = self.ports.orchestrator.remove(&name).await;
-        self.unless_a_strangers(id, &name, removed).await
+        self.unless_a_strangers(id, &name, removed).await?;
+        if self.settings.several_nodes { self.remove_former(id, member).await } else { Ok(()) }
+    }
+
+    /// Whether the member is meant to be on a node that is lost.
+    async fn is_stranded(&self, id: &ServiceId, member: &MemberName) -> Result<bool, StepError> {
+        let record = self.store.member(id, member).await?;
+        match record.as_ref().and_then(|record| record.place()) {
+            Some(place) => Ok(self.is_lost(place).await?),
+            None => Ok(false),
+        }
     }
 
     /// A stranger may have a container of that name; then ours is not there, and that is what was wanted.
@@ -55,7 +77,7 @@ impl Control {
         id: &ServiceId,
         member: &MemberName,
     ) -> Result<(), StepError> {
-        self.ports.orchestrator.stop(&deployment_name(id, member)).await?;
+        self.ports.orchestrator.stop(&self.deployment_of(id, member).await?).await?;
         self.start_member(service, member).await
     }
 
@@ -67,9 +89,16 @@ impl Control {
         role: Role,
     ) -> Result<(), StepError> {
         let service = self.store.service(service).await?;
-        let status = match self.ports.agent.status(&service.id, member).await {
+        let gone = || StepError::ForGood(format!("{member} is gone"));
+        let record = self.store.member(&service.id, member).await?.ok_or_else(gone)?;
+        let status = match self.agent_of(&record).await {
+            // Nobody can be asked on a lost node; a recovery gives the member to another, and this goes on there.
+            Err(error) => return Err(StepError::NotYet(error.to_string())),
+            Ok(agent) => agent.status(&service.id, member).await,
+        };
+        let status = match status {
             Ok(status) => status,
-            Err(error) => return Err(self.why_not_up(&service.id, member, error.to_string()).await?),
+            Err(error) => return Err(self.why_not_up(&record, error.to_string()).await?),
         };
         let health = status.health.as_ref();
         let serves = status.phase == MemberPhase::Running && health.is_some_and(|h| h.healthy && h.role == Some(role));
@@ -84,9 +113,9 @@ impl Control {
     }
 
     /// The container may have failed for good, which the member itself cannot say.
-    async fn why_not_up(&self, id: &ServiceId, member: &MemberName, said: String) -> Result<StepError, StepError> {
-        let name = deployment_name(id, member);
-        let deployments = self.ports.orchestrator.list(Some(id)).await?;
+    async fn why_not_up(&self, record: &MemberRecord, said: String) -> Result<StepError, StepError> {
+        let (name, member) = (deployment_name(record), &record.name);
+        let deployments = self.ports.orchestrator.list(Some(&record.service)).await?;
         let deployment = deployments.into_iter().find(|deployment| deployment.name == name);
         Ok(match deployment {
             None => StepError::ForGood(format!("the container of {member} is gone")),
@@ -99,16 +128,10 @@ impl Control {
         })
     }
 
-    pub(super) async fn release_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
-        let key = crate::store::member_key(id, member);
-        let Some(stored) = self.store.members.get(&key).await? else { return Ok(()) };
-        self.ports.agent.release(id, member).await?;
-        // The agent has confirmed that nothing is mounted: the holder of that epoch is fenced.
-        Ok(self.released(id, member, stored.value.binding.epoch).await?)
-    }
-
     pub(super) async fn reload_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
-        self.ports.agent.reload(id, member).await?;
+        let gone = || StepError::ForGood(format!("{member} is gone"));
+        let record = self.store.member(id, member).await?.ok_or_else(gone)?;
+        self.agent_of(&record).await?.reload(id, member).await?;
         Ok(())
     }
 

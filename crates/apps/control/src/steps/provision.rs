@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use om_backend::{DeploymentSpec, MountName};
 use om_engines::{catalog, member};
 use om_model::{
-    ByteSize, Invalid, MemberName, MemberRecord, ServiceId, ServiceName, ServiceRecord, VolumeId, VolumeRecord,
+    ByteSize, Invalid, MemberName, MemberRecord, NodeId, ServiceId, ServiceName, ServiceRecord, VolumeId, VolumeRecord,
 };
 
 use super::{StepError, deployment_name};
@@ -23,19 +23,21 @@ impl Control {
         service: &ServiceId,
         name: &MemberName,
         index: u16,
+        node: Option<&NodeId>,
     ) -> Result<(), StepError> {
         let key = member_key(service, name);
         if self.store.members.get(&key).await?.is_some() {
             return Ok(());
         }
-        let address = Some(self.reserve_address(service, name).await?);
+        let node = self.still_good(service_name, service, name, index, node).await?;
+        let address = Some(self.reserve_address(service_name, service, name, node.as_ref()).await?);
         let record = MemberRecord {
             name: name.clone(),
             service: service.clone(),
             service_name: service_name.clone(),
             index,
             address,
-            binding: om_model::Binding::default(),
+            binding: om_model::Binding { assigned: node, ..om_model::Binding::default() },
             replacement: 0,
         };
         Ok(or_exists(self.store.members.create(&key, &record).await)?)
@@ -43,7 +45,7 @@ impl Control {
 
     pub(super) async fn remove_member(&self, service: &ServiceId, name: &MemberName) -> Result<(), StepError> {
         self.store.members.remove(&member_key(service, name)).await?;
-        Ok(self.free_addresses(service, name).await?)
+        Ok(self.free_addresses(service, name, None).await?)
     }
 
     /// The record first: a volume without one would be leaked by a crash in between.
@@ -54,18 +56,20 @@ impl Control {
         size: ByteSize,
     ) -> Result<(), StepError> {
         let service = self.store.service(service_name).await?;
+        let member = self.store.member(&id.service, &id.member).await?;
+        let provider = self.provider(member.as_ref().and_then(|member| member.place())).await?;
         let record = VolumeRecord {
             id: id.clone(),
             service_name: service_name.clone(),
             engine: service.spec.engine,
             size,
-            provider: self.ports.volumes.name().to_owned(),
+            provider: provider.name().to_owned(),
             formatted: false,
             created: self.now(),
             kept_since: None,
         };
         or_exists(self.store.volumes.create(&id.to_string(), &record).await)?;
-        Ok(self.ports.volumes.create(id, size).await?)
+        Ok(provider.create(id, size).await?)
     }
 
     pub(super) async fn keep_volume(&self, id: &VolumeId) -> Result<(), StepError> {
@@ -78,7 +82,9 @@ impl Control {
     }
 
     pub(super) async fn remove_volume(&self, id: &VolumeId) -> Result<(), StepError> {
-        self.ports.volumes.delete(id).await?;
+        let member = self.store.member(&id.service, &id.member).await?;
+        let provider = self.provider(member.as_ref().and_then(|member| member.place())).await?;
+        provider.delete(id).await?;
         Ok(self.store.volumes.remove(&id.to_string()).await?)
     }
 
@@ -90,8 +96,11 @@ impl Control {
         id: &VolumeId,
         size: ByteSize,
     ) -> Result<(), StepError> {
-        self.ports.volumes.grow(id, size).await?;
-        match self.ports.agent.grow(id).await {
+        let Some(member) = self.store.member(&id.service, &id.member).await? else {
+            return Err(StepError::ForGood(format!("{} is gone", id.member)));
+        };
+        self.provider(member.place()).await?.grow(id, size).await?;
+        match self.agent_of(&member).await?.grow(id).await {
             Ok(()) => {}
             Err(error) if error.kind == om_backend::ErrorKind::Refused => {
                 tracing::info!(volume = %id, %error, "restarting the member instead");
@@ -116,19 +125,19 @@ impl Control {
     ) -> Result<DeploymentSpec, StepError> {
         let service = self.store.service(service).await?;
         let engine = catalog::find(&service.spec.engine).map_err(|error| ControlError::from(Invalid::from(error)))?;
-        let record = self.store.members.get(&member_key(&service.id, name)).await?;
-        let address = record.and_then(|record| record.value.address);
+        let gone = || StepError::ForGood(format!("{name} is gone"));
+        let record = self.store.member(&service.id, name).await?.ok_or_else(gone)?;
         let image = self.ports.orchestrator.image(&image_candidates(&service)).await?;
         Ok(DeploymentSpec {
-            name: deployment_name(&service.id, name),
+            name: deployment_name(&record),
             service: service.id.clone(),
             service_name: service.name.clone(),
             member: name.clone(),
             image,
             entrypoint: vec![format!("{}/{}/{}", member::DATA_MOUNT, member::CONTROL_DIR, member::PROGRAM)],
             volumes: mounts(&service, name),
-            node: None,
-            address,
+            node: record.binding.assigned,
+            address: record.address,
             resources: service.spec.resources,
             // The member program needs a moment of its own after the engine's bound, to end what did not stop.
             stop_within: engine.stop_within() + std::time::Duration::from_secs(10),
@@ -137,6 +146,7 @@ impl Control {
     }
 
     pub(super) async fn remove_service(&self, name: &ServiceName, id: &ServiceId) -> Result<(), StepError> {
+        self.sweep_deployments(id).await?;
         // The service's record last: once it is gone, nothing would come back to remove the rest.
         self.store.service_ids.remove(id.as_str()).await?;
         if let Some(stored) = self.store.services.get(name.as_str()).await?

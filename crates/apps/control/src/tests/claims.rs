@@ -1,7 +1,7 @@
 //! Who may mount what.
 
 use om_backend::{ControlPlane as _, ErrorKind, Grant, MountName, PortError};
-use om_model::{Epoch, MemberName, NodeId, Phase, ServiceRecord, VolumeRole};
+use om_model::{Epoch, MemberName, NodeId, Phase, Proof, ServiceRecord, VolumeRole};
 
 use super::world::{Server, member};
 use crate::store::member_key;
@@ -115,7 +115,7 @@ async fn nothing_is_told_or_changed_under_an_epoch_that_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_assigned_node_waits_until_the_former_holder_is_fenced() {
+async fn an_assigned_node_is_told_whom_to_fence_and_publishes_only_then() {
     let (server, service) = held().await;
     let assign = |record: &om_model::MemberRecord| {
         let mut record = record.clone();
@@ -123,10 +123,13 @@ async fn an_assigned_node_waits_until_the_former_holder_is_fenced() {
         Some(record)
     };
     server.control.store.members.change(&member_key(&service.id, &member(0)), assign).await.expect("assigned");
-    let said = refusal(claim(&server, &service, Some(0), "node2", &[]).await);
-    assert_eq!(said, "cannot mount orders-0: node node1 held it under epoch 1 and is not proven fenced");
+    let grant = claim(&server, &service, Some(0), "node2", &[]).await.unwrap_or_else(|error| panic!("{error}"));
+    let former: Vec<_> = grant.unfenced.iter().map(|former| (former.node.as_str(), former.epoch)).collect();
+    assert_eq!(former, [("node1", Epoch::new(1))]);
     let error = server.control.publish(&service.id, &member(0), Epoch::new(2)).await.expect_err("not fenced");
     assert_eq!(error.kind, ErrorKind::Refused);
+    server.control.fenced(&service.id, &member(0), Epoch::new(1), Proof::Revoked).await.expect("noted");
+    server.control.publish(&service.id, &member(0), Epoch::new(2)).await.expect("fenced by now");
 }
 
 #[tokio::test(start_paused = true)]

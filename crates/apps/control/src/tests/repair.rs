@@ -8,7 +8,7 @@ use om_model::{EventKind, OperationState, ServiceRecord};
 use om_planning::Change;
 
 use super::world::{Server, member, orders};
-use crate::steps::deployment_name;
+use crate::steps::named;
 
 const A_WHILE: Duration = Duration::from_secs(30);
 
@@ -18,7 +18,7 @@ impl Server {
     }
 
     fn state(&self, service: &ServiceRecord, index: u16) -> Option<DeploymentState> {
-        let name = deployment_name(&service.id, &member(index));
+        let name = named(&service.id, &member(index), 0);
         self.world.lock().deployments.get(&name).map(|(_, state)| *state)
     }
 
@@ -37,7 +37,7 @@ async fn a_member_that_stopped_is_started_again() {
     server
         .beside(async {
             let service = server.with_service(2).await;
-            server.orchestrator().stop(&deployment_name(&service.id, &member(1))).await.expect("stopped");
+            server.orchestrator().stop(&named(&service.id, &member(1), 0)).await.expect("stopped");
             server.pass(A_WHILE).await;
             assert_eq!(server.state(&service, 1), Some(DeploymentState::Running));
             assert_eq!(server.repairs().await, ["orders-1 was started: it had stopped"], "once");
@@ -51,7 +51,7 @@ async fn a_container_that_vanished_is_made_again_as_it_was() {
     server
         .beside(async {
             let service = server.with_service(2).await;
-            let name = deployment_name(&service.id, &member(0));
+            let name = named(&service.id, &member(0), 0);
             let before = server.world.lock().deployments[&name].clone();
             server.orchestrator().remove(&name).await.expect("removed");
             server.pass(A_WHILE).await;
@@ -84,7 +84,7 @@ async fn a_service_with_operations_under_way_is_left_to_them() {
         .beside(async {
             let service = server.with_service(2).await;
             let operation = server.under_way(&service).await;
-            server.orchestrator().stop(&deployment_name(&service.id, &member(1))).await.expect("stopped");
+            server.orchestrator().stop(&named(&service.id, &member(1), 0)).await.expect("stopped");
             server.pass(A_WHILE).await;
             assert_eq!(server.state(&service, 1), Some(DeploymentState::Stopped));
             assert_eq!(server.repairs().await, [""; 0]);
@@ -108,7 +108,7 @@ async fn one_that_cannot_be_started_does_not_keep_the_others_waiting() {
             let service = server.with_service(2).await;
             let orchestrator = server.orchestrator();
             for index in 0..2 {
-                orchestrator.stop(&deployment_name(&service.id, &member(index))).await.expect("stopped");
+                orchestrator.stop(&named(&service.id, &member(index), 0)).await.expect("stopped");
             }
             // Another node took the member 0: its claim is refused here.
             let key = crate::store::member_key(&service.id, &member(0));

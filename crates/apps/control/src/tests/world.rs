@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{BoxFuture, Either, select};
-use om_backend::fake::{FakeAgent, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World};
+use om_backend::fake::{FakeAgent, FakeAgents, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World, keep_reporting};
 use om_backend::faulty::{Faults, FaultyDb, Moment};
-use om_backend::{Clock, Entropy, Runtime, Tasks};
+use om_backend::{Agents, Clock, Entropy, OneAgent, Runtime, Tasks};
 use om_controldb::memory::MemoryDb;
 use om_controldb::{ControlDb, Entry, Key, PAGE_MAX};
 use om_model::{
@@ -17,7 +17,7 @@ use om_model::{
 };
 use om_planning::{Change, VolumeFate};
 
-use crate::{Accepted, Control, ControlError, Ports, ServiceOperation, Settings, Submission};
+use crate::{Accepted, Addressing, Control, ControlError, Ports, ServiceOperation, Settings, Submission};
 
 /// One server, its database and the world outside.
 pub(crate) struct Server {
@@ -26,6 +26,7 @@ pub(crate) struct Server {
     pub(crate) world: World,
     pub(crate) names: FakeNames,
     pub(crate) time: Arc<Simple>,
+    pub(crate) agents: FakeAgents,
 }
 
 impl Server {
@@ -33,7 +34,33 @@ impl Server {
     pub(crate) fn new() -> Self {
         let (db, world, names, time) = (MemoryDb::new(), World::new(), FakeNames::default(), Arc::new(Simple::new()));
         let control = control(&db, &world, &names, &time);
-        Self { control, db, world, names, time }
+        let agents = FakeAgents::new(world.clone());
+        Self { control, db, world, names, time, agents }
+    }
+
+    /// A server of a cluster with these nodes, which have joined, with members' addresses from there.
+    pub(crate) async fn with_nodes(names: &[&str], addresses: Addressing) -> Self {
+        let (db, names, time) = (MemoryDb::new(), (FakeNames::default(), names), Arc::new(Simple::new()));
+        let (names, world) = (names.0, World::with_nodes(names.1));
+        let agents = FakeAgents::new(world.clone());
+        let control = Control::new(ports(&db, &world, Arc::new(agents.clone()), &names, &time), several(addresses));
+        world.connect(control.clone());
+        let server = Self { control, db, world, names, time, agents };
+        let joined = async {
+            while server.control.store.roster().await.expect("read").nodes.len() < server.world.lock().nodes.len() {
+                server.pass(Duration::from_millis(100)).await;
+            }
+            server.pass(Duration::from_secs(3)).await;
+        };
+        server.beside(joined).await;
+        server
+    }
+
+    /// Another server of the same cluster; the world goes on talking to the first.
+    pub(crate) fn second(&self, addresses: Addressing) -> Arc<Control> {
+        let agents = Arc::new(self.agents.clone());
+        let settings = Settings { server: "server2".into(), ..several(addresses) };
+        Control::new(ports(&self.db, &self.world, agents, &self.names, &self.time), settings)
     }
 
     /// Another process over the same database; the world talks to that one from now on.
@@ -43,7 +70,9 @@ impl Server {
 
     /// Runs `test` beside the background work.
     pub(crate) async fn beside<T>(&self, test: impl Future<Output = T>) -> T {
-        match select(Box::pin(test), Box::pin(self.control.clone().run())).await {
+        let reports = keep_reporting(self.world.clone(), self.time.clone());
+        let work = futures::future::join(self.control.clone().run(), reports);
+        match select(Box::pin(test), Box::pin(work)).await {
             Either::Left((value, _)) => value,
             Either::Right(_) => panic!("the background work ended"),
         }
@@ -133,26 +162,50 @@ impl Server {
 }
 
 fn control(db: &MemoryDb, world: &World, names: &FakeNames, time: &Arc<Simple>) -> Arc<Control> {
-    let ports = Ports {
+    let agents = OneAgent {
+        agent: Arc::new(FakeAgent::new(world.clone())),
+        volumes: Arc::new(FakeVolumes::new(world.clone())),
+        names: Arc::new(names.clone()),
+    };
+    let control = Control::new(ports(db, world, Arc::new(agents), names, time), one_machine());
+    world.connect(control.clone());
+    control
+}
+
+fn ports(db: &MemoryDb, world: &World, agents: Arc<dyn Agents>, names: &FakeNames, time: &Arc<Simple>) -> Ports {
+    Ports {
         db: Arc::new(FaultyDb::new(Arc::new(db.clone()), time.clone())),
         runtime: Runtime { clock: time.clone(), tasks: time.clone(), entropy: time.clone() },
         orchestrator: Arc::new(FakeOrchestrator::new(world.clone())),
-        volumes: Arc::new(FakeVolumes::new(world.clone())),
-        agent: Arc::new(FakeAgent::new(world.clone())),
+        agents,
         names: Arc::new(names.clone()),
         seal: Arc::new(FakeSeal),
         authority: Arc::new(FakeAuthority),
-    };
-    let settings = Settings {
+    }
+}
+
+fn one_machine() -> Settings {
+    Settings {
         cluster: "test".parse().expect("a name"),
         zone: "test-openmanage.com".parse().expect("a zone"),
         region: None,
         zones: Vec::new(),
         server_addresses: vec!["127.0.0.1".parse().expect("an address")],
-    };
-    let control = Control::new(ports, settings);
-    world.connect(control.clone());
-    control
+        addresses: Addressing::Orchestrator,
+        detection: crate::Detection::default(),
+        server: "server1".into(),
+        several_nodes: false,
+    }
+}
+
+fn several(addresses: Addressing) -> Settings {
+    Settings { addresses, several_nodes: true, ..one_machine() }
+}
+
+/// A range of addresses for members alone.
+pub(crate) fn static_range() -> Addressing {
+    let address = |last| std::net::Ipv4Addr::new(198, 51, 100, last);
+    Addressing::Static { first: address(10), last: address(20) }
 }
 
 pub(crate) fn orders() -> ServiceName {

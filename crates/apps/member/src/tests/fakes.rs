@@ -1,6 +1,6 @@
 //! A container in memory: files, processes, the database server's client, and time that passes when somebody waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -21,6 +21,12 @@ pub(super) struct World {
     pub(super) server: Mutex<Option<i32>>,
     pub(super) running: AtomicBool,
     pub(super) now_ms: AtomicUsize,
+    /// When those who sleep are to wake, and who they are.
+    sleepers: Mutex<BTreeSet<(usize, usize)>>,
+    /// Everything but the program is stopped.
+    pub(super) stopped: AtomicBool,
+    /// When that was last changed.
+    pub(super) changed_ms: AtomicUsize,
     pub(super) said: Mutex<Vec<String>>,
     /// Programs that never end by themselves.
     pub(super) hanging: Mutex<Option<&'static str>>,
@@ -33,6 +39,7 @@ pub(super) struct World {
     pub(super) actions: AtomicUsize,
 }
 
+pub(super) const LEASE: &str = "/data/.openmanage/lease";
 pub(super) const CONFIG: &str = "/data/.openmanage/member.json";
 
 impl World {
@@ -79,6 +86,21 @@ impl World {
         *self.server.lock().expect("not poisoned") = Some(code);
     }
 
+    pub(super) fn now(&self) -> usize {
+        self.now_ms.load(Ordering::SeqCst)
+    }
+
+    /// The agent writes the deadline.
+    pub(super) fn lease_until(&self, ms: usize) {
+        self.files().insert(LEASE.into(), ms.to_string());
+    }
+
+    fn begin(&self) {
+        let deadline = self.files().get(LEASE).and_then(|text| text.parse::<usize>().ok());
+        assert!(deadline.is_none_or(|deadline| self.now() <= deadline), "begun without the lease");
+        assert!(!self.stopped.load(Ordering::SeqCst), "begun while everything is stopped");
+    }
+
     /// Every action passes here: after the last one allowed, nothing ever answers.
     async fn act(&self) {
         if self.actions.fetch_add(1, Ordering::SeqCst) >= self.cut_after.load(Ordering::SeqCst) {
@@ -98,14 +120,45 @@ impl Clock for World {
     }
 
     async fn sleep(&self, length: Duration) {
-        // Others go first, once; then the time has passed.
-        let mut yielded = false;
+        let mut sleeper = Sleeper::new(self, self.now_ms.load(Ordering::SeqCst) + length.as_millis() as usize);
+        // Others go first, once; then whoever wakes first finds the time passed.
         poll_fn(|cx| {
             cx.waker().wake_by_ref();
-            if std::mem::replace(&mut yielded, true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            if sleeper.is_first() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;
-        self.now_ms.fetch_add(length.as_millis() as usize, Ordering::SeqCst);
+    }
+}
+
+/// Somebody who sleeps.
+struct Sleeper<'a> {
+    world: &'a World,
+    until: (usize, usize),
+    polled: bool,
+}
+
+impl<'a> Sleeper<'a> {
+    fn new(world: &'a World, until: usize) -> Self {
+        let mut sleepers = world.sleepers.lock().expect("not poisoned");
+        let id = sleepers.iter().map(|(_, id)| id + 1).max().unwrap_or(0);
+        sleepers.insert((until, id));
+        drop(sleepers);
+        Self { world, until: (until, id), polled: false }
+    }
+
+    fn is_first(&mut self) -> bool {
+        let first = self.world.sleepers.lock().expect("not poisoned").first() == Some(&self.until);
+        if !std::mem::replace(&mut self.polled, true) || !first {
+            return false;
+        }
+        self.world.now_ms.fetch_max(self.until.0, Ordering::SeqCst);
+        true
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.world.sleepers.lock().expect("not poisoned").remove(&self.until);
     }
 }
 
@@ -130,7 +183,9 @@ impl Files for World {
         Ok(())
     }
     async fn read(&self, path: &str) -> Result<Option<String>> {
-        self.act().await;
+        if path != LEASE {
+            self.act().await;
+        }
         Ok(self.files().get(path).cloned())
     }
     async fn empty_dir(&self, path: &str) -> Result<()> {
@@ -155,6 +210,7 @@ impl Drop for Dropped<'_> {
 #[async_trait]
 impl Processes for World {
     async fn run(&self, command: &Command, _: Duration) -> Result<Ended> {
+        self.begin();
         let mut running = Dropped(&self.killed, false);
         let name = command.argv[0].as_str();
         if *self.hanging.lock().expect("not poisoned") == Some(name) {
@@ -179,6 +235,7 @@ impl Processes for World {
     }
 
     async fn start_server(&self, command: &Command) -> Result<()> {
+        self.begin();
         assert_eq!(command.account, Some(Account { uid: 101, gid: 102 }));
         self.act().await;
         assert!(!self.running.swap(true, Ordering::SeqCst), "started twice");
@@ -203,12 +260,32 @@ impl Processes for World {
     fn server_running(&self) -> bool {
         self.running.load(Ordering::SeqCst)
     }
+
+    async fn stop_all(&self) -> Result<()> {
+        if !self.stopped.swap(true, Ordering::SeqCst) {
+            self.changed_ms.store(self.now(), Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    async fn continue_all(&self) -> Result<()> {
+        if self.stopped.swap(false, Ordering::SeqCst) {
+            self.changed_ms.store(self.now(), Ordering::SeqCst);
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl EngineClient for World {
     async fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         self.act().await;
+        // A server that is stopped answers when it goes on.
+        poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            if self.stopped.load(Ordering::SeqCst) { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+        })
+        .await;
         if !self.running.load(Ordering::SeqCst) {
             return Err(PortError::new(ErrorKind::Unavailable, "connect to", "the server", "no socket"));
         }

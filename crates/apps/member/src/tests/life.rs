@@ -14,14 +14,14 @@ use super::fakes::{CONFIG, World};
 use crate::Member;
 
 /// A program that lives: the member, its life, and the signal that ends it.
-struct Life {
+pub(super) struct Life {
     member: Arc<Member>,
     run: BoxFuture<'static, i32>,
     stop: Option<oneshot::Sender<()>>,
 }
 
 impl Life {
-    fn begin(world: &Arc<World>) -> Self {
+    pub(super) fn begin(world: &Arc<World>) -> Self {
         let member = Member::new(world.ports());
         let (stop, stopped) = oneshot::channel();
         let living = member.clone();
@@ -35,23 +35,23 @@ impl Life {
     }
 
     /// Lives for a while; the exit code if it ended.
-    fn go_on(&mut self, polls: usize) -> Option<i32> {
+    pub(super) fn go_on(&mut self, polls: usize) -> Option<i32> {
         (0..polls).find_map(|_| match self.run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(code) => Some(code),
             Poll::Pending => None,
         })
     }
 
-    fn terminate(&mut self) {
+    pub(super) fn terminate(&mut self) {
         drop(self.stop.take());
     }
 
-    fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         let status = self.status();
         status.phase == MemberPhase::Running && status.health.is_some_and(|health| health.healthy)
     }
 
-    fn status(&self) -> om_backend::MemberStatus {
+    pub(super) fn status(&self) -> om_backend::MemberStatus {
         match futures::FutureExt::now_or_never(self.member.answer(Request::Status)) {
             Some(Reply::Status(status)) => status,
             other => panic!("the status is told at once, not {other:?}"),

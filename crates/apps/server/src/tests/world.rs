@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either, select};
 use http_body_util::BodyExt as _;
 use om_backend::fake::{FakeAgent, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World};
-use om_backend::{Clock, Entropy, Runtime, Tasks};
+use om_backend::{Clock, Entropy, OneAgent, Runtime, Tasks};
 use om_control::{Control, Ports, Settings};
 use om_controldb::memory::MemoryDb;
 use om_model::Timestamp;
@@ -58,8 +58,11 @@ impl Server {
             db: Arc::new(MemoryDb::new()),
             runtime: runtime.clone(),
             orchestrator: Arc::new(FakeOrchestrator::new(world.clone())),
-            volumes: Arc::new(FakeVolumes::new(world.clone())),
-            agent: Arc::new(FakeAgent::new(world.clone())),
+            agents: Arc::new(OneAgent {
+                agent: Arc::new(FakeAgent::new(world.clone())),
+                volumes: Arc::new(FakeVolumes::new(world.clone())),
+                names: Arc::new(FakeNames::default()),
+            }),
             names: Arc::new(FakeNames::default()),
             seal: Arc::new(FakeSeal),
             authority: Arc::new(FakeAuthority),
@@ -70,6 +73,10 @@ impl Server {
             region: None,
             zones: Vec::new(),
             server_addresses: vec!["127.0.0.1".parse().expect("an address")],
+            addresses: om_control::Addressing::Orchestrator,
+            detection: om_control::Detection::default(),
+            server: "server1".into(),
+            several_nodes: false,
         };
         let control = Control::new(ports, settings);
         world.connect(Arc::clone(&control) as Arc<dyn om_backend::ControlPlane>);

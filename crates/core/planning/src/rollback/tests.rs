@@ -204,3 +204,40 @@ fn a_lowered_limit_is_raised_again_on_the_standbys_first() {
 fn a_volume_that_may_have_grown_is_not_made_smaller() {
     assert_eq!(back_after(0, &Change::Grow { data: Some(TWENTY), journal: None }), None);
 }
+
+#[test]
+fn a_recovery_has_no_way_back_once_the_member_is_given_to_a_node_that_is_there() {
+    use crate::plan::tests::moves::{node, spread};
+    let change = Change::Recover { member: member(0), from_node: node("a"), epoch: om_model::Epoch::new(1) };
+    let lost = spread(Phase::Active, "a");
+    let operation = half_done(&change, &lost, 1);
+    let mut given = lost.clone();
+    given.members[0].binding.assigned = Some(node("d"));
+    assert_eq!(back(&operation, &given), None, "a person must look");
+    assert_does(&back(&operation, &lost).expect("nothing was given"), "");
+    for site in &mut given.sites.nodes {
+        site.present &= site.id != node("d");
+    }
+    assert_does(&back(&operation, &given).expect("another recovery follows"), "");
+}
+
+#[test]
+fn a_move_goes_back_to_where_it_was() {
+    use crate::plan::tests::moves::{node, spread};
+    let change = Change::Move { member: member(0), to: None };
+    let there = spread(Phase::Active, "");
+    let stopped = half_done(&change, &there, 1);
+    assert_does(&back(&stopped, &there).expect("a way back"), "start orders-0\nwait for orders-0 to follow the primary");
+    let mut given = there.clone();
+    given.members[0].binding.assigned = Some(node("d"));
+    assert_does(
+        &back(&half_done(&change, &there, 4), &given).expect("a way back"),
+        "stop orders-0
+         release volumes and name of orders-0
+         give orders-0 to node a
+         create container of orders-0
+         start orders-0
+         remove former container of orders-0
+         wait for orders-0 to follow the primary",
+    );
+}

@@ -18,6 +18,7 @@ pub async fn suite(host: &dyn Host, folder: &Path, image: &Path, hold: &Hold<'_>
     assert_eq!(host.incarnation(), host.incarnation(), "one life, one incarnation");
     memory(host, folder).await;
     images(host, folder, image, hold).await;
+    fencing(host, folder, image, hold).await;
     nested(host, folder, hold).await;
     left_over_folders(host, folder).await;
     assert!(host.mounts(folder).await.unwrap().is_empty(), "nothing stays mounted");
@@ -68,6 +69,41 @@ async fn images(host: &dyn Host, folder: &Path, image: &Path, hold: &Hold<'_>) {
     let kept = host.read_file(&second.join("kept")).await.unwrap();
     assert_eq!(kept.as_deref(), Some(&b"data"[..]), "what has a file system is never formatted");
     host.unmount(&second).await.unwrap();
+}
+
+async fn fencing(host: &dyn Host, folder: &Path, image: &Path, hold: &Hold<'_>) {
+    let (source, target) =
+        (Source::Image { path: image.to_owned(), format: true, direct: false }, folder.join("image.e3"));
+    for nothing in [host.freeze(&target).await, host.thaw(&target).await, host.shut_down(&target).await] {
+        nothing.expect("where nothing is mounted nothing is to be done");
+    }
+    host.mount(&source, &target).await.unwrap();
+    host.write_files(&target, &[file("flushed", b"data")]).await.unwrap();
+    host.sync(&target).await.unwrap();
+    let device = host.mounts(&target).await.unwrap()[0].device;
+    let release = hold(&target);
+    for _ in 0..2 {
+        host.freeze(&target).await.expect("freezing again is done");
+    }
+    for _ in 0..2 {
+        host.thaw(&target).await.expect("thawing again is done");
+    }
+    host.write_files(&target, &[file("thawed", b"data")]).await.expect("thawed, it takes writes");
+    host.freeze(&target).await.unwrap();
+    for _ in 0..2 {
+        host.shut_down(&target).await.expect("what is frozen can be ended, and what is ended");
+    }
+    host.kill_holders(device).await.expect("holders that do not wait for it end");
+    assert_eq!(host.held_elsewhere(device).await.unwrap(), None, "none is left");
+    host.kill_holders(device).await.expect("nobody is left to kill");
+    host.thaw(&target).await.expect("what is ended can be thawed");
+    host.write_files(&target, &[file("late", b"data")]).await.expect_err("ended, it takes nothing more");
+    host.unmount(&target).await.expect("what is ended still has to be unmounted");
+    release();
+    host.mount(&source, &target).await.expect("and can be mounted again");
+    assert_eq!(host.read_file(&target.join("flushed")).await.unwrap().as_deref(), Some(&b"data"[..]));
+    assert_eq!(host.read_file(&target.join("late")).await.unwrap(), None);
+    host.unmount(&target).await.unwrap();
 }
 
 async fn nested(host: &dyn Host, folder: &Path, hold: &Hold<'_>) {

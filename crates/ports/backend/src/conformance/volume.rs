@@ -1,4 +1,10 @@
 //! What every `VolumeProvider` must do.
+//!
+//! [`suite`] is about volumes as such. [`fencing::suite`] and [`snapshots::suite`] look at what is on them, through a
+//! [`Usage`] that the caller provides: on real storage a mounted file system.
+
+pub mod fencing;
+pub mod snapshots;
 
 use om_model::{ByteSize, Epoch, VolumeId, VolumeRole};
 
@@ -8,19 +14,41 @@ use crate::volume::{Attachment, VolumeProvider};
 /// Uses an attachment as a mount would, until the returned function is called.
 pub type Use<'a> = dyn Fn(&Attachment) -> Box<dyn FnOnce() + Send> + Sync + 'a;
 
+/// A use of an attachment, as a member would use it.
+pub trait Usage: Send {
+    /// Writes and flushes `text` under `name`. Whether that still reaches the volume is for the suite to find out: on an
+    /// attachment whose epoch was revoked it may fail, unseen.
+    fn write(&mut self, name: &str, text: &str);
+
+    /// What is under `name`.
+    fn read(&self, name: &str) -> Option<String>;
+
+    /// Ends the use. After a revocation this must work too, by force if need be.
+    fn end(self: Box<Self>);
+}
+
+/// Makes a use of an attachment.
+pub type Using<'a> = dyn Fn(&Attachment) -> Box<dyn Usage> + Sync + 'a;
+
+fn volume(role: VolumeRole) -> VolumeId {
+    VolumeId {
+        service: "0123456789abcdef0123456789abcdef".parse().expect("an id"),
+        member: "orders-0".parse().expect("a name"),
+        role,
+    }
+}
+
+const SMALL: ByteSize = ByteSize::bytes(32 << 20);
+const LARGE: ByteSize = ByteSize::bytes(64 << 20);
+
 /// Runs the suite on an empty provider.
 ///
 /// # Panics
 /// At the first thing the provider does wrong.
 pub async fn suite(volumes: &dyn VolumeProvider, in_use: &Use<'_>) {
     assert!(!volumes.name().is_empty() && !volumes.single_writer_by().is_empty(), "it says what it is");
-    let (small, large) = (ByteSize::bytes(32 << 20), ByteSize::bytes(64 << 20));
-    let id = |role| VolumeId {
-        service: "0123456789abcdef0123456789abcdef".parse().expect("an id"),
-        member: "orders-0".parse().expect("a name"),
-        role,
-    };
-    let (data, journal) = (id(VolumeRole::Data), id(VolumeRole::Journal));
+    let (small, large) = (SMALL, LARGE);
+    let (data, journal) = (volume(VolumeRole::Data), volume(VolumeRole::Journal));
     let epoch = Epoch::new(1);
 
     absent(volumes, &data, small).await;
@@ -57,6 +85,7 @@ async fn absent(volumes: &dyn VolumeProvider, id: &VolumeId, size: ByteSize) {
     assert_eq!(error.kind, ErrorKind::NotFound);
     let error = volumes.grow(id, size).await.expect_err("nor enlarged");
     assert_eq!(error.kind, ErrorKind::NotFound);
+    volumes.abandon(id).await.expect("what is not there waits for nothing");
     volumes.detach(id).await.expect("what is not there is not attached: detach is done");
     volumes.delete(id).await.expect("what is not there is deleted");
 }

@@ -26,6 +26,8 @@ struct State {
     down: bool,
     members: BTreeMap<Key, Member>,
     roster: Roster,
+    proofs: Vec<(MemberName, Epoch, Proof)>,
+    reports: u32,
 }
 
 struct Member {
@@ -59,6 +61,21 @@ impl FakeControlPlane {
     /// Tells the agents of this roster from now on.
     pub fn set_roster(&self, roster: Roster) {
         self.state().roster = roster;
+    }
+
+    /// Every proof that was reported, in order.
+    pub fn proofs(&self) -> Vec<(MemberName, Epoch, Proof)> {
+        self.state().proofs.clone()
+    }
+
+    /// How many reports were answered.
+    pub fn times_reported(&self) -> u32 {
+        self.state().reports
+    }
+
+    /// The service was deleted, and this member with it.
+    pub fn forget(&self, service: &ServiceId, member: &MemberName) {
+        self.state().members.remove(&(service.clone(), member.clone()));
     }
 
     /// Changes a member's binding as a server would.
@@ -166,9 +183,13 @@ impl ControlPlane for FakeControlPlane {
         Ok(())
     }
 
-    async fn fenced(&self, service: &ServiceId, member: &MemberName, epoch: Epoch, _: Proof) -> Result<()> {
+    async fn fenced(&self, service: &ServiceId, member: &MemberName, epoch: Epoch, proof: Proof) -> Result<()> {
         give_way().await;
-        self.reach("fence")?.member("fence", service, member)?.binding.fenced(epoch);
+        {
+            let mut state = self.reach("fence")?;
+            state.member("fence", service, member)?.binding.fenced(epoch);
+            state.proofs.push((member.clone(), epoch, proof));
+        }
         give_way().await;
         Ok(())
     }
@@ -178,8 +199,10 @@ impl ControlPlane for FakeControlPlane {
         let mut state = self.reach("report")?;
         let mut over = report.held.clone();
         over.retain(|held| {
-            state.member("report", &held.service, &held.member).is_ok_and(|known| known.binding.epoch > held.epoch)
+            let known = state.member("report", &held.service, &held.member);
+            known.map_or(true, |known| known.binding.epoch > held.epoch)
         });
+        state.reports += 1;
         Ok(NodeOrders { roster: state.roster.clone(), over })
     }
 

@@ -1,6 +1,6 @@
 //! Fake cryptography: recognisable, and as safe as it looks.
 
-use crate::authority::{Authority, CertificateRequest, Issued};
+use crate::authority::{Authority, CertificateRequest, Issued, Requested};
 use crate::error::{ErrorKind, PortError, Result};
 use crate::seal::Seal;
 
@@ -35,5 +35,21 @@ impl Authority for FakeAuthority {
     fn issue(&self, authority: &Issued, request: &CertificateRequest) -> Result<Issued> {
         let certificate = format!("{} signed by {}", request.subject, authority.certificate);
         Ok(Issued { certificate, key: format!("key of {}", request.subject) })
+    }
+
+    fn request(&self, key: Option<&str>) -> Result<Requested> {
+        let key = key.unwrap_or("a new key");
+        Ok(Requested { key: key.to_owned(), csr: format!("request for {key}") })
+    }
+
+    fn requested_key(&self, csr: &str) -> Result<Vec<u8>> {
+        let unproven = || PortError::new(ErrorKind::Invalid, "read", "the signing request", "it proves no key");
+        Ok(csr.strip_prefix("request for ").ok_or_else(unproven)?.as_bytes().to_vec())
+    }
+
+    fn sign(&self, authority: &Issued, csr: &str, request: &CertificateRequest) -> Result<String> {
+        let key = String::from_utf8_lossy(&self.requested_key(csr)?).into_owned();
+        let peer = request.peer.as_ref().map_or_else(|| request.subject.clone(), ToString::to_string);
+        Ok(format!("{peer} with {key} until {} days signed by {}", request.days, authority.certificate))
     }
 }

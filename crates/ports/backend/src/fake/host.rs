@@ -45,6 +45,8 @@ struct State {
     shut_down: BTreeSet<(u32, u32)>,
     frozen: BTreeSet<(u32, u32)>,
     addresses: BTreeSet<(String, IpAddr)>,
+    /// What was done to file systems, processes and addresses, in order.
+    history: Vec<String>,
 }
 
 /// True for file systems on a disk.
@@ -81,6 +83,10 @@ impl FakeHost {
         self.state.lock().expect("no holder of this lock panics")
     }
 
+    fn note(&self, call: &str, subject: impl std::fmt::Display) {
+        self.state().history.push(format!("{call} {subject}"));
+    }
+
     /// A container starts with a recursive bind of `folder`: its namespace now holds those mounts. Returns its process.
     pub fn start_container(&self, folder: &Path) -> u32 {
         let mut state = self.state();
@@ -89,6 +95,11 @@ impl FakeHost {
         let pid = state.containers.keys().last().map_or(1000, |last| last + 1);
         state.containers.insert(pid, held);
         pid
+    }
+
+    /// How many mounts the container of that process has; none once it was killed.
+    pub fn held_by(&self, pid: u32) -> usize {
+        self.state().containers.get(&pid).map_or(0, Vec::len)
     }
 
     /// The container's last process ends.
@@ -121,6 +132,11 @@ impl FakeHost {
     /// True if the file system with this device number is frozen.
     pub fn is_frozen(&self, device: (u32, u32)) -> bool {
         self.state().frozen.contains(&device)
+    }
+
+    /// What was done to file systems, processes and addresses, in order: the call and its subject.
+    pub fn history(&self) -> Vec<String> {
+        self.state().history.clone()
     }
 
     /// How often a file system was enlarged.
@@ -210,8 +226,11 @@ impl State {
         }
         if let Some(at) = self.mounts.iter().rposition(|m| m.mount.target == target) {
             let device = self.mounts.remove(at).mount.device;
-            if !self.in_use(device) && !lasting(device) {
-                self.files.retain(|(held, _), _| *held != device);
+            if !self.in_use(device) {
+                // The next mount is a new life of the file system.
+                self.shut_down.remove(&device);
+                self.frozen.remove(&device);
+                self.files.retain(|(held, _), _| *held != device || lasting(device));
             }
         }
         self.folders.remove(target);
@@ -243,6 +262,7 @@ impl Host for FakeHost {
 
     async fn unmount(&self, target: &Path) -> Result<()> {
         give_way().await;
+        self.note("unmount", target.display());
         let unmounted = self.state().unmount(target);
         give_way().await;
         unmounted
@@ -286,6 +306,9 @@ impl Host for FakeHost {
             give_way().await;
             let mut state = self.state();
             let place = state.locate(&folder.join(&file.path));
+            if state.shut_down.contains(&place.0) {
+                return Err(PortError::new(ErrorKind::Unavailable, "write", &file.path, "it was shut down"));
+            }
             state.files.insert(place, file.content.clone());
         }
         give_way().await;
@@ -300,6 +323,7 @@ impl Host for FakeHost {
 
     async fn shut_down(&self, target: &Path) -> Result<()> {
         give_way().await;
+        self.note("shut down", target.display());
         let device = self.state().device_at(target);
         self.state().shut_down.extend(device);
         give_way().await;
@@ -308,6 +332,7 @@ impl Host for FakeHost {
 
     async fn freeze(&self, target: &Path) -> Result<()> {
         give_way().await;
+        self.note("freeze", target.display());
         let device = self.state().device_at(target);
         self.state().frozen.extend(device);
         give_way().await;
@@ -316,6 +341,7 @@ impl Host for FakeHost {
 
     async fn thaw(&self, target: &Path) -> Result<()> {
         give_way().await;
+        self.note("thaw", target.display());
         let mut state = self.state();
         let device = state.device_at(target);
         state.frozen.retain(|frozen| Some(*frozen) != device);
@@ -324,6 +350,7 @@ impl Host for FakeHost {
 
     async fn kill_holders(&self, device: (u32, u32)) -> Result<()> {
         give_way().await;
+        self.note("kill", format!("{}:{}", device.0, device.1));
         self.state().containers.retain(|_, mounts| !mounts.iter().any(|mount| mount.device == device));
         give_way().await;
         Ok(())
@@ -331,6 +358,7 @@ impl Host for FakeHost {
 
     async fn add_address(&self, interface: &str, address: (IpAddr, u8)) -> Result<()> {
         give_way().await;
+        self.note("add", address.0);
         self.state().addresses.insert((interface.to_owned(), address.0));
         give_way().await;
         Ok(())
@@ -338,6 +366,7 @@ impl Host for FakeHost {
 
     async fn remove_address(&self, interface: &str, address: IpAddr) -> Result<()> {
         give_way().await;
+        self.note("remove", address);
         self.state().addresses.remove(&(interface.to_owned(), address));
         give_way().await;
         Ok(())

@@ -4,12 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use om_model::ServiceId;
+use om_model::{Incarnation, NodeId, Proof, ServiceId};
 
 use super::World;
 use crate::control_plane::MountName;
 use crate::error::{ErrorKind, PortError, Result};
-use crate::orchestrator::{Deployment, DeploymentSpec, DeploymentState, LogLine, Network, Orchestrator};
+use crate::orchestrator::{
+    Deployment, DeploymentSpec, DeploymentState, LogLine, Network, Orchestrator, OrchestratorNode,
+};
 
 /// The fake. It shares its [`World`] with the other fakes.
 #[derive(Clone)]
@@ -23,14 +25,28 @@ impl FakeOrchestrator {
         Self { world }
     }
 
-    async fn mount(&self, spec: &DeploymentSpec) -> Result<()> {
+    /// The node it runs on, if that is there.
+    fn place_of(&self, spec: &DeploymentSpec) -> Option<(NodeId, Incarnation)> {
+        let Some(node) = &spec.node else { return Some(self.world.node().clone()) };
+        let world = self.world.lock();
+        let there = world.nodes.get(node).filter(|known| known.up && !known.cut_off)?;
+        Some((node.clone(), there.life.clone()))
+    }
+
+    /// Mounts what the container needs; false if its node is not there, which the orchestrator waits for.
+    async fn mount(&self, spec: &DeploymentSpec) -> Result<bool> {
         let unreachable = || PortError::new(ErrorKind::Unavailable, "mount", &spec.name, "the servers do not answer");
         let control = self.world.control().ok_or_else(unreachable)?;
-        let (node, life) = self.world.node().clone();
+        let Some((node, life)) = self.place_of(spec) else { return Ok(false) };
         for volume in spec.volumes.values() {
             let name: MountName =
                 volume.parse().map_err(|error| PortError::new(ErrorKind::Invalid, "mount", volume, error))?;
             let grant = control.claim(&name, &node, &life, &[]).await?;
+            // The storage cuts every former holder off at once.
+            for former in &grant.unfenced {
+                self.world.cut(&spec.service, &grant.member, former.epoch);
+                control.fenced(&spec.service, &grant.member, former.epoch, Proof::Revoked).await?;
+            }
             for volume in &grant.volumes {
                 if self.world.lock().written.insert(volume.id.clone(), volume.size).is_none() {
                     control.formatted(&volume.id).await?;
@@ -38,10 +54,10 @@ impl FakeOrchestrator {
             }
             let key = (spec.service.clone(), grant.member.clone());
             let (member, epoch) = (grant.member.clone(), grant.epoch);
-            self.world.lock().mounted.insert(key, grant);
+            self.world.mounts(key, grant, spec.node.clone());
             control.publish(&spec.service, &member, epoch).await?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -79,9 +95,9 @@ impl Orchestrator for FakeOrchestrator {
         if state == DeploymentState::Running {
             return Ok(());
         }
-        self.mount(&spec).await?;
+        let mounted = self.mount(&spec).await?;
         if let Some((_, state)) = self.world.lock().deployments.get_mut(name) {
-            *state = DeploymentState::Running;
+            *state = if mounted { DeploymentState::Running } else { DeploymentState::Restarting };
         }
         Ok(())
     }
@@ -90,8 +106,13 @@ impl Orchestrator for FakeOrchestrator {
         let mut world = self.world.lock();
         let Some((spec, state)) = world.deployments.get_mut(name) else { return Ok(()) };
         *state = DeploymentState::Stopped;
-        let key = (spec.service.clone(), spec.member.clone());
-        world.mounted.remove(&key);
+        let (key, node) = ((spec.service.clone(), spec.member.clone()), spec.node.clone());
+        // What is on a node that nobody reaches runs on, and another deployment's mounts are not this one's.
+        let reached = node.as_ref().is_none_or(|node| !world.silent(node));
+        if world.located.get(&key) == node.as_ref() && reached {
+            world.mounted.remove(&key);
+            world.located.remove(&key);
+        }
         Ok(())
     }
 
@@ -122,6 +143,13 @@ impl Orchestrator for FakeOrchestrator {
         }
         let line = LogLine { stderr: false, text: format!("{name} says hello") };
         Ok(stream::iter([Ok(line)]).take(tail).boxed())
+    }
+
+    async fn nodes(&self) -> Result<Vec<OrchestratorNode>> {
+        let world = self.world.lock();
+        let node =
+            |id: &NodeId| OrchestratorNode { id: id.clone(), zone: None, schedulable: true, ready: !world.silent(id) };
+        Ok(world.nodes.keys().map(node).collect())
     }
 
     async fn teardown(&self) -> Result<()> {

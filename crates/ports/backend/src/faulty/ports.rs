@@ -1,6 +1,7 @@
 //! The decorators of the backend's ports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -13,7 +14,7 @@ use crate::error::{ErrorKind, PortError, Result};
 use crate::member_channel::MemberStatus;
 use crate::names::NameService;
 use crate::node_agent::{NodeAgent, PeerView};
-use crate::orchestrator::{Deployment, DeploymentSpec, LogLine, Network, Orchestrator, OrchestratorNode};
+use crate::orchestrator::{Deployment, DeploymentSpec, LogLine, Network, Orchestrator, OrchestratorNode, TaskResult};
 use crate::volume::{Attachment, Fencing, SnapshotId, VolumeProvider};
 
 /// Runs one call between its two moments.
@@ -107,6 +108,11 @@ impl Orchestrator for FaultyOrchestrator {
         call(&*self.faults, "orchestrator.nodes".into(), self.inner.nodes()).await
     }
 
+    async fn run_task(&self, spec: &DeploymentSpec, wait: Duration) -> Result<TaskResult> {
+        let run = self.inner.run_task(spec, wait);
+        call(&*self.faults, format!("orchestrator.run-task {}", spec.name), run).await
+    }
+
     async fn teardown(&self) -> Result<()> {
         call(&*self.faults, "orchestrator.teardown".into(), self.inner.teardown()).await
     }
@@ -158,8 +164,16 @@ impl VolumeProvider for FaultyVolumes {
         call(&*self.faults, format!("volumes.attach {id}"), self.inner.attach(id, epoch)).await
     }
 
+    async fn abandon(&self, id: &VolumeId) -> Result<()> {
+        call(&*self.faults, format!("volumes.abandon {id}"), self.inner.abandon(id)).await
+    }
+
     async fn detach(&self, id: &VolumeId) -> Result<()> {
         call(&*self.faults, format!("volumes.detach {id}"), self.inner.detach(id)).await
+    }
+
+    fn grows_in_use(&self) -> bool {
+        self.inner.grows_in_use()
     }
 
     async fn grow(&self, id: &VolumeId, size: ByteSize) -> Result<()> {
