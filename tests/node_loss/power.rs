@@ -34,6 +34,7 @@ pub(crate) fn the_primarys_node_loses_power(fleet: &mut Fleet) {
     println!("first row after {:?}", writer.first_after(off).map(|at| at - off));
     let written = writer.end();
     println!("{} rows, gap {:?}", written.rows.len(), written.gap());
+    fleet.show();
     written.verify(&fleet.hosts.client, &database).expect("every acknowledged row, once");
     fleet.one_writer();
     fleet.recover();

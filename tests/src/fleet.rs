@@ -86,7 +86,17 @@ impl Fleet {
     pub fn service(&self) -> Database {
         let listed = self.json(&["list"]);
         if !listed.as_array().is_some_and(|services| services.iter().any(|service| service["name"] == SERVICE)) {
-            self.call(&["create", "postgresql", SERVICE, "--replicas", "3", "--volume-size", "1", "--memory", "256M"]);
+            self.call(&[
+                "create",
+                "postgresql",
+                SERVICE,
+                "--replicas",
+                "3",
+                "--volume-size",
+                "1",
+                "--memory",
+                "256MiB",
+            ]);
         }
         self.database(&format!("{SERVICE}-0"))
     }

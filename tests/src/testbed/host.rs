@@ -1,4 +1,8 @@
-//! One host: namespaces of its own, a disk of its own, a cable to the switch.
+//! One host: namespaces of its own, a disk of its own, a cable to the switch. `faults` has what can be done to its network
+//! and storage, `ending` ends its file systems as a loss of power does.
+
+mod ending;
+mod faults;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -111,7 +115,8 @@ impl Host {
     /// Takes its power away: what it had not flushed is lost, what it does from now on reaches nobody.
     ///
     /// The cable and the storage go first (operations that [`Self::hold_writes`] holds back are kept), then the file
-    /// systems end without writing their journals, then everything is killed. Returns once nothing of it is left.
+    /// systems end without writing their journals, then everything is killed. Returns once nothing of it is left; only
+    /// loop devices that do not go with their last mount (`losetup` without `--detach` after it) would stay.
     ///
     /// # Panics
     /// If it has no power, or something of it does not go.
@@ -121,7 +126,7 @@ impl Host {
         if let Some(storage) = &life.storage {
             storage.power_off();
         }
-        let ending = end_file_systems(life.pid);
+        let ending = ending::end_file_systems(life.pid);
         must(&["kill", "-9", &life.pid.to_string()]);
         let _ = life.outer.wait();
         for mut child in ending {
@@ -273,66 +278,6 @@ impl Host {
     fn with_life<T>(&self, act: impl FnOnce(&mut Life) -> T) -> T {
         act(self.life.lock().expect("no panic while held").as_mut().expect("the host has power"))
     }
-
-    // Faults of the network.
-
-    /// Pulls its cable.
-    pub fn cut_link(&self) {
-        self.network.link(&self.name, false);
-    }
-
-    /// Plugs its cable in again and ends every loss.
-    pub fn heal_link(&self) {
-        self.network.link(&self.name, true);
-        self.network.lose_none(&self.name);
-    }
-
-    /// Loses all it sends, or all that is sent to it.
-    pub fn cut_one_way(&self, way: Way) {
-        self.network.lose(&self.name, way);
-    }
-
-    /// Loses so many percent of what it sends and of what is sent to it.
-    pub fn loss(&self, percent: u32) {
-        self.network.lose_some(&self.name, percent);
-    }
-
-    /// Loses what it and one other say to each other.
-    pub fn cut_from(&self, other: &Self) {
-        self.network.part(&self.name, &other.name);
-    }
-
-    // Faults of the storage.
-
-    /// Cuts it off the shared storage: every operation hangs until [`Self::heal_storage`], and is forgotten at power-off.
-    ///
-    /// # Panics
-    /// If it has no power or no shared storage.
-    pub fn cut_storage(&self) {
-        self.with_life(|life| life.storage.as_ref().expect("it has shared storage").cut());
-    }
-
-    /// The same, but writes that are on their way at power-off stay on their way: they are performed when
-    /// [`Self::release_writes`] says so.
-    ///
-    /// # Panics
-    /// If it has no power or no shared storage.
-    pub fn hold_writes(&self) {
-        self.with_life(|life| life.storage.as_ref().expect("it has shared storage").hold());
-    }
-
-    /// Ends [`Self::cut_storage`] and [`Self::hold_writes`]: what hung is performed.
-    ///
-    /// # Panics
-    /// If it has no power or no shared storage.
-    pub fn heal_storage(&self) {
-        self.with_life(|life| life.storage.as_ref().expect("it has shared storage").heal());
-    }
-
-    /// Performs the writes that were held back when it lost power. Yields how many there were.
-    pub fn release_writes(&self) -> usize {
-        self.witness.release(&self.name)
-    }
 }
 
 impl Drop for Host {
@@ -346,39 +291,4 @@ impl Drop for Host {
             let _ = outer.wait();
         }
     }
-}
-
-/// Ends every file system on a loop device that is mounted in a host and not on the machine, without a flush of its
-/// journal. Yields those that are not done after two seconds, as they wait for a storage that is away.
-fn end_file_systems(pid: u32) -> Vec<Child> {
-    let mut seen = on_loop_devices("self").into_iter().map(|(device, _)| device).collect::<Vec<_>>();
-    let mut running = Vec::new();
-    for (device, target) in on_loop_devices(&pid.to_string()) {
-        if seen.contains(&device) {
-            continue;
-        }
-        seen.push(device);
-        let mut command = Command::new("xfs_io");
-        // Then thaw: a file system that is frozen when its last mount goes would stay for ever.
-        command.args(["-r", "-x", "-c", "shutdown", "-c", "thaw"]).arg(format!("/proc/{pid}/root{target}"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        running.push(command.spawn().expect("xfs_io can be run: apt-get install xfsprogs"));
-    }
-    for _ in 0..200 {
-        running.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-        if running.is_empty() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    running
-}
-
-/// Device number and mount point of what a process has mounted from loop devices.
-fn on_loop_devices(process: &str) -> Vec<(String, String)> {
-    let table = std::fs::read_to_string(format!("/proc/{process}/mountinfo")).unwrap_or_default();
-    let fields = table.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    // The major number of loop devices is 7.
-    let on_loop = fields.filter(|fields| fields.get(2).is_some_and(|device| device.starts_with("7:")));
-    on_loop.filter_map(|fields| Some((fields.get(2)?.to_string(), fields.get(4)?.replace("\\040", " ")))).collect()
 }

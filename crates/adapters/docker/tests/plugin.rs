@@ -120,7 +120,7 @@ impl Node {
         };
         let mounts = self.mounts();
         let program = "/bin/true".into();
-        let state = mounts.clone();
+        let state = self.state.path().to_owned();
         Agent::new(ports, AgentSettings { mounts, program, state, addresses: None, cluster: None })
     }
 

@@ -15,10 +15,12 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::mount::failed;
 use crate::mountinfo::{self, Entry};
+use crate::quiesce;
 
-/// How long they may take to be gone. A writer that waits in a frozen file system, or for storage that hangs, cannot end:
-/// the caller thaws (after a shutdown) and asks again.
+/// How long they may take to be gone. A writer that waits in a frozen file system, or for storage that hangs, cannot end.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
+/// When a file system that was shut down is thawed for those who wait in it.
+const THAWED_AFTER: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Where we are ourselves.
@@ -31,6 +33,7 @@ struct Us {
 pub(crate) fn kill(device: (u32, u32)) -> Result<()> {
     let wrong = |error: io::Error| failed("find the holders in", Path::new("/proc"), &error);
     let since = Instant::now();
+    let mut thawed = false;
     loop {
         let left = kill_once(device).map_err(wrong)?;
         let Some(holder) = left else { return Ok(()) };
@@ -40,6 +43,11 @@ pub(crate) fn kill(device: (u32, u32)) -> Result<()> {
             let subject = format!("the holders of device {}:{}", device.0, device.1);
             return Err(PortError::new(ErrorKind::TimedOut, "kill", subject, detail)
                 .advise("a process that waits for its storage, or for a frozen file system, ends when that answers"));
+        }
+        if !thawed && since.elapsed() > THAWED_AFTER {
+            thawed = true;
+            // All of them have been killed by now. Beside us: it may hang.
+            std::thread::spawn(move || quiesce::thaw_if_ended(device));
         }
         std::thread::sleep(LOOK_EVERY);
     }

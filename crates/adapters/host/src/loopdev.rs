@@ -180,10 +180,13 @@ pub(crate) fn device_of(image: &Path) -> io::Result<Option<PathBuf>> {
             continue;
         }
         let path = PathBuf::from(format!("/dev/loop{number}"));
-        let theirs = file_behind(path.clone());
-        // Whoever may not be asked, or whose storage hangs, has another file than the one that answers us: looked at
-        // again, lest it be ours that hangs.
-        if theirs.unwrap_or(ours) == ours && (theirs.is_some() || file().is_err()) {
+        let same = match file_behind(path.clone()) {
+            Some(theirs) => theirs == ours,
+            // What hangs or may not be asked is another file than the one that answers us; looked at again, lest it be
+            // ours that hangs.
+            None => file().is_err(),
+        };
+        if same {
             return Ok(Some(path));
         }
     }

@@ -97,3 +97,17 @@ pub(crate) fn thaw(target: &Path) -> Result<()> {
     let asked = unsafe { ioctl(&opened, NoArg::<FITHAW>::new()) };
     outcome(ACTION, target, asked, &[Errno::INVAL])
 }
+
+/// Thaws the file system `device` if it has been shut down: then nothing is written any more, and those who wait in it can
+/// end. May wait for the storage.
+pub(crate) fn thaw_if_ended(device: (u32, u32)) {
+    for entry in mountinfo::own_of(device).unwrap_or_default() {
+        let Ok(opened) = File::open(&entry.target) else { continue };
+        // An ended file system refuses this before it does anything.
+        let ended = opened.sync_all().is_err_and(|error| Errno::from_io_error(&error) == Some(Errno::IO));
+        if ended {
+            // What comes of it shows in whether they end.
+            let _ = thaw(&entry.target);
+        }
+    }
+}

@@ -175,11 +175,12 @@ async fn a_writer_caught_by_the_freeze_never_writes() {
     let mut container = Holder::new(&["-p", "-f", "--mount-proc"], &script);
     std::thread::sleep(SHORT);
     assert!(!container.ended(), "it waits in its write");
-    host.shut_down(&target).await.expect("what is frozen can be ended");
-    let error = host.kill_holders(device).await.expect_err("it cannot end before the thaw");
+    let error =
+        host.kill_holders(device).await.expect_err("before the end or the thaw of the file system it cannot end");
     assert!(error.kind == ErrorKind::TimedOut && error.next.is_some(), "{error}");
+    host.shut_down(&target).await.expect("what is frozen can be ended");
+    host.kill_holders(device).await.expect("nothing makes it wait any more");
     host.thaw(&target).await.unwrap();
-    host.kill_holders(device).await.unwrap();
     host.unmount(&target).await.unwrap();
     drop(container);
     host.mount(&image(&file), &target).await.unwrap();

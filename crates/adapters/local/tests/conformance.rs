@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use om_backend::conformance::volume::suite;
+use om_backend::conformance::volume::{Usage, fencing, snapshots, suite};
 use om_backend::{Attachment, ErrorKind, Host, Source, VolumeProvider};
 use om_host::SystemHost;
 use om_local::{Kind, LocalVolumes};
@@ -47,7 +47,12 @@ fn mount_at(target: PathBuf) -> impl Fn(&Attachment) -> Box<dyn FnOnce() + Send>
 async fn conforms(kind: Kind) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
-    suite(&LocalVolumes::new(root.join("volumes"), kind), &mount_at(root.join("mount"))).await;
+    let volumes = LocalVolumes::new(root.join("volumes"), kind);
+    suite(&volumes, &mount_at(root.join("mount"))).await;
+    // Nobody else can reach these volumes: there is nobody to cut off, and the suites find that it says so.
+    let using = |_: &Attachment| -> Box<dyn Usage> { panic!("it refuses before anything is used") };
+    fencing::suite(&volumes, &volumes, &using).await;
+    snapshots::suite(&volumes, false, &using).await;
     assert_eq!(entries(&root.join("volumes")), Vec::<String>::new(), "no file is left");
 }
 

@@ -29,6 +29,8 @@ use crate::processes::{self, Process};
 
 const PROGRAM: &str = "qemu-nbd";
 const PACKAGE: &str = "qemu-utils";
+/// The group ffdhe2048 of RFC 7919. Without one QEMU draws its own at each start, which takes it up to a second.
+const GROUP: &str = include_str!("ffdhe2048.pem");
 const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How often the kernel asks a silent client whether it is there, and after which silence it gives the connection up. The
 /// node's daemon then makes another and repeats what was not answered.
@@ -119,6 +121,7 @@ impl Exports {
             self.forget(id, epoch)?;
             private_folder(&self.folder(id, epoch))?;
             let (user, key) = (random::<8>()?, random::<32>()?);
+            write_private(&self.folder(id, epoch).join("dh-params.pem"), GROUP)?;
             write_private(&self.folder(id, epoch).join("keys.psk"), &format!("{user}:{key}\n"))?;
         }
         let first = known.map_or_else(|| self.some_port(), |export| Ok(export.port))?;

@@ -158,7 +158,6 @@ pub(crate) fn start(
     Err(wrong(ErrorKind::Unavailable, said.trim().replace('\n', "; ")))
 }
 
-#[allow(clippy::disallowed_methods, reason = "waits for a program, on a thread where blocking is allowed")]
 fn pause() {
     std::thread::sleep(LOOK_EVERY);
 }

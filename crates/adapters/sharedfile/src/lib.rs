@@ -57,8 +57,9 @@ impl SharedFileVolumes {
         Self { pool: Pool { root: pool }, server_side_copy, cloning: Arc::default() }
     }
 
-    /// Tries with two small files how the pool clones, and keeps the answer; also sweeps up what crashes left. Until it
-    /// succeeded, [`VolumeProvider::fencing`] answers [`Fencing::None`], which is safe.
+    /// Tries with two small files how the pool clones, and keeps the answer; also sweeps up what crashes left. To be called,
+    /// again and again until it succeeds, before an agent is made: until then [`VolumeProvider::fencing`] answers
+    /// [`Fencing::None`], and an agent that takes no lease for its members would not stop them when another node revokes.
     pub async fn probe(&self) -> Result<Fencing> {
         self.cloning().await?;
         Ok(self.fencing())

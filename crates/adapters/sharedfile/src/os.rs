@@ -51,6 +51,7 @@ pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
 }
 
 /// A word that nobody else uses: several nodes may make the same thing at the same moment.
+#[allow(clippy::disallowed_methods, reason = "names must differ between nodes, and nothing else depends on them")]
 pub(crate) fn nonce() -> io::Result<String> {
     getrandom::u64().map(|number| format!("{number:016x}")).map_err(|error| io::Error::other(error.to_string()))
 }

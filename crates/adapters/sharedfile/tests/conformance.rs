@@ -1,6 +1,6 @@
 //! The provider over real file systems, used through real mounts, as root.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests are tests, and measure time")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! [`Agent`]: its ports, its settings, and what it knows while it runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -98,6 +98,8 @@ pub(crate) struct Known {
     pub(crate) addressing: AsyncMutex<()>,
     /// Work under way beside the callers, by name.
     busy: Mutex<BTreeSet<String>>,
+    /// Why such work failed last, where it did: told once for each reason.
+    failing: Mutex<BTreeMap<String, String>>,
     pub(crate) roster: Mutex<Roster>,
     /// Mounts of which a server said that they are over. An epoch that is over stays so.
     pub(crate) over: Mutex<Vec<Held>>,
@@ -117,6 +119,7 @@ impl Agent {
             folders: Locks::default(),
             addressing: AsyncMutex::new(()),
             busy: Mutex::default(),
+            failing: Mutex::default(),
             roster: Mutex::default(),
             over: Mutex::default(),
             watch: Mutex::new(Watch::new(ports.runtime.clock.monotonic())),
@@ -165,9 +168,7 @@ impl Agent {
         }
         let done = Done { agent: self.clone(), key };
         let task = async move {
-            if let Err(error) = work.await {
-                tracing::warn!(%error, "{}", done.key);
-            }
+            done.tell(work.await);
         };
         self.ports.runtime.tasks.spawn(name, Box::pin(task));
     }
@@ -189,6 +190,20 @@ impl Agent {
 struct Done {
     agent: Agent,
     key: String,
+}
+
+impl Done {
+    fn tell(&self, result: Result<()>) {
+        let mut failing = self.agent.known.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Err(error) = result else {
+            failing.remove(&self.key);
+            return;
+        };
+        let reason = error.to_string();
+        if failing.insert(self.key.clone(), reason.clone()) != Some(reason) {
+            tracing::warn!(%error, "{}", self.key);
+        }
+    }
 }
 
 impl Drop for Done {

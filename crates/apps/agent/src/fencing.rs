@@ -123,10 +123,15 @@ impl Agent {
         // write once that goes on, unless the file system has ended. Only what can be revoked is a file system of the
         // volume's own; a directory's is everybody's, and to nobody else can it be handed.
         if self.owns_file_systems() {
+            // One volume that cannot be shut down for now does not keep the other alive.
+            let mut ended = Ok(());
             for mounted in here {
-                self.ports.volumes.abandon(&mounted.volume).await?;
-                self.ports.host.shut_down(&mounted.path).await?;
+                if let Err(error) = self.ports.volumes.abandon(&mounted.volume).await {
+                    tracing::warn!(%error, volume = %mounted.volume, "what waits for its storage may go on waiting");
+                }
+                ended = ended.and(self.ports.host.shut_down(&mounted.path).await);
             }
+            ended?;
         }
         for mounted in here {
             for device in self.devices_of(mounted) {

@@ -13,7 +13,7 @@ mod bar;
 mod holder;
 mod voter;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,8 +38,8 @@ struct Standing {
     running: bool,
     /// Whether a server confirmed, during this spell, what is mounted.
     confirmed: bool,
-    /// Mounts whose file systems were, or may be, frozen.
-    frozen: BTreeSet<PathBuf>,
+    /// Mounts whose file systems are to be thawed; false while a freeze may still be under way in the kernel.
+    frozen: BTreeMap<PathBuf, bool>,
 }
 
 impl Lease {
@@ -100,16 +100,18 @@ impl Lease {
         standing.confirmed.then_some(standing.until)
     }
 
-    fn note_frozen(&self, path: &Path) {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).frozen.insert(path.to_owned());
+    /// A freeze begins, or (`done`) it has ended.
+    fn note_frozen(&self, path: &Path, done: bool) {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).frozen.insert(path.to_owned(), done);
     }
 
     fn note_thawed(&self, path: &Path) {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).frozen.remove(path);
     }
 
-    fn may_be_frozen(&self, path: &Path) -> bool {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).frozen.contains(path)
+    /// Whether it has to be thawed; and if so, whether its freeze has ended.
+    fn frozen(&self, path: &Path) -> Option<bool> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).frozen.get(path).copied()
     }
 }
 

@@ -73,6 +73,11 @@ impl NodeAgent for Agent {
                 let detail = "this node's lease is not held at present";
                 Err(PortError::new(ErrorKind::Unavailable, "enlarge", format!("volume {volume}"), detail))
             }
+            Some(_) if !self.ports.volumes.grows_in_use() => {
+                let detail = "this node sees its new size when it attaches it the next time";
+                Err(PortError::new(ErrorKind::Refused, "enlarge", format!("volume {volume}"), detail)
+                    .advise("restart the member"))
+            }
             Some(mounted) => self.ports.host.grow_file_system(&mounted.path).await,
             None => Ok(()),
         }

@@ -40,17 +40,15 @@ impl Watch {
         Self { since: now, looked: now, seen: BTreeMap::new() }
     }
 
-    /// Begins anew if nobody has looked for too long.
-    fn wake(&mut self, now: Duration) {
-        if now.saturating_sub(self.looked) >= EVERY + LATE {
-            self.since = now;
-        }
-        self.looked = now;
+    /// Since when there was no interruption: since now, if the last look is too long ago.
+    fn uninterrupted(&self, now: Duration) -> Duration {
+        if now.saturating_sub(self.looked) >= EVERY + LATE { now } else { self.since }
     }
 
     /// The agent looks: at these nodes, and no others.
     pub(crate) fn look(&mut self, now: Duration, nodes: &[RosterNode]) {
-        self.wake(now);
+        self.since = self.uninterrupted(now);
+        self.looked = now;
         self.seen.retain(|known, _| nodes.iter().any(|node| node.id == *known));
         for node in nodes {
             self.seen.entry(node.id.clone()).or_insert(Sight { since: now, sign: now });
@@ -64,11 +62,11 @@ impl Watch {
         }
     }
 
-    /// What is known of each. It is as likely to be asked first after an interruption as the loop is to wake first.
-    pub(crate) fn views(&mut self, now: Duration) -> Vec<PeerView> {
-        self.wake(now);
+    /// What is known of each. Asked after an interruption before the loop has woken, or while it hangs, it accuses nobody.
+    pub(crate) fn views(&self, now: Duration) -> Vec<PeerView> {
+        let since = self.uninterrupted(now);
         let view = |(node, sight): (&NodeId, &Sight)| {
-            let watched_for = now.saturating_sub(sight.since.max(self.since));
+            let watched_for = now.saturating_sub(sight.since.max(since));
             let silent_for = now.saturating_sub(sight.sign).min(watched_for);
             PeerView { node: node.clone(), silent_for, watched_for }
         };

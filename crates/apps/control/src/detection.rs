@@ -87,10 +87,10 @@ impl Control {
                     news.push(lost_words(&node.id, silences));
                     lost.insert(node.id.clone());
                 }
-                (NodeCondition::Lost, None) if is_back(node, &verdict) => {
-                    if self.mark(node, NodeCondition::Present).await? {
-                        news.push(format!("node {} is back", node.id));
-                    }
+                (NodeCondition::Lost, None)
+                    if is_back(node, &verdict) && self.mark(node, NodeCondition::Present).await? =>
+                {
+                    news.push(format!("node {} is back", node.id));
                 }
                 (NodeCondition::Lost, _) => drop(lost.insert(node.id.clone())),
                 _ => {}

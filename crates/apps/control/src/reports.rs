@@ -51,8 +51,11 @@ impl Control {
         });
         let record = changed.await?.unwrap_or(known.value.clone());
         if false_word {
-            self.note_node(format!("node {} reports, although an operator said it was off: that word is void", report.node))
-                .await;
+            self.note_node(format!(
+                "node {} reports, although an operator said it was off: that word is void",
+                report.node
+            ))
+            .await;
         }
         if record.incarnation != known.value.incarnation {
             self.note_node(format!("node {} came back in a new life", report.node)).await;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use om_controldb::records::Stored;
 use om_controldb::{ControlDb, Records, Result};
-use om_model::{MemberName, MemberRecord, NodeId, NodeRecord, Roster, ServiceId, ServiceName, ServiceRecord, VolumeRecord};
+use om_model::{
+    MemberName, MemberRecord, NodeId, NodeRecord, Roster, ServiceId, ServiceName, ServiceRecord, VolumeRecord,
+};
 
 use crate::error::ControlError;
 use crate::kinds;

@@ -65,8 +65,7 @@ impl Cluster {
     /// Ends the server process where it is and starts another.
     pub fn restart(&mut self) {
         self.executor.crash();
-        self.control =
-            start(&self.executor, &self.script, &self.world, &self.db, &self.names, self.agents.as_ref());
+        self.control = start(&self.executor, &self.script, &self.world, &self.db, &self.names, self.agents.as_ref());
     }
 
     /// Replaces the script; the server is restarted over it.

@@ -106,7 +106,8 @@ fn every_kind_of_operation_stands_faults() {
         case.stand(3, 5, 11, &mut tally);
     }
     // Those that need several nodes have a test of their own (tests/nodes.rs).
-    for kind in OperationKind::ALL.into_iter().filter(|kind| !matches!(kind, OperationKind::Recover | OperationKind::Move))
+    for kind in
+        OperationKind::ALL.into_iter().filter(|kind| !matches!(kind, OperationKind::Recover | OperationKind::Move))
     {
         assert!(tally.kinds.contains(&kind), "no case for {kind}");
     }

@@ -87,14 +87,16 @@ impl Sites {
 /// The node that is to take `guest`, if one can, but none of `not`.
 pub fn choose(sites: &Sites, guest: &Guest<'_>, not: Option<&NodeId>) -> Option<NodeId> {
     let admissible = |site: &&Site| {
-        let zone_fits = guest.places.is_empty() || guest.places.iter().any(|place| site.zone.as_ref() == Some(&place.zone));
+        let zone_fits =
+            guest.places.is_empty() || guest.places.iter().any(|place| site.zone.as_ref() == Some(&place.zone));
         site.present && !site.drained && Some(&site.id) != not && zone_fits && !sites.clashes(site, &guest.tenant)
     };
     let ours = |site: &Site| {
         let others = |there: &&Tenant| there.service == guest.tenant.service && !same(there, &guest.tenant);
         site.tenants.iter().filter(others).count()
     };
-    let preferred = (!guest.places.is_empty()).then(|| &guest.places[usize::from(guest.index) % guest.places.len()].zone);
+    let preferred =
+        (!guest.places.is_empty()).then(|| &guest.places[usize::from(guest.index) % guest.places.len()].zone);
     let rank = |site: &&Site| {
         let off_zone = preferred.is_some_and(|zone| site.zone.as_ref() != Some(zone));
         let in_zone: usize = sites.nodes.iter().filter(|other| other.zone == site.zone).map(ours).sum();

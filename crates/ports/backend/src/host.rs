@@ -101,7 +101,8 @@ pub trait Host: Send + Sync {
     async fn thaw(&self, target: &Path) -> Result<()>;
 
     /// Kills every process outside our own mount namespace that has the file system with this device number mounted, with
-    /// all others of its PID namespace. Returns once none is left, or [`ErrorKind::TimedOut`](crate::ErrorKind).
+    /// all others of its PID namespace. Returns once none is left, or [`ErrorKind::TimedOut`](crate::ErrorKind): a process
+    /// that waits in a frozen file system cannot end. One that was shut down is thawed for them.
     async fn kill_holders(&self, device: (u32, u32)) -> Result<()>;
 
     /// Gives the node `address` on `interface`, and tells the neighbours. Done also if the node has it (they are told again).

@@ -1,11 +1,12 @@
 //! Agents, storage hosts, daemons and export processes that stop and come back.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use om_backend::{ErrorKind, VolumeProvider};
 use om_model::{ByteSize, Epoch};
 
-use crate::world::{Mounted, Pool, id, signal, write_within};
+use crate::world::{Mounted, Pool, id, run, signal, write_within};
 
 const SIZE: ByteSize = ByteSize::bytes(64 << 20);
 
@@ -117,4 +118,53 @@ async fn an_attach_replaces_what_crashes_left() {
     assert_eq!(node.delete(&id()).await.unwrap_err().kind, ErrorKind::Refused, "attached, though nothing is mounted");
     node.detach(&id()).await.unwrap();
     assert!(pool.processes("qemu").is_empty());
+}
+
+/// Drops everything between a node and an export's port, until dropped itself.
+struct Cut(u16);
+
+impl Cut {
+    fn new(port: u16) -> Self {
+        let cut = Self(port);
+        cut.rules("-I");
+        cut
+    }
+
+    fn rules(&self, verb: &str) {
+        for side in ["--dport", "--sport"] {
+            let port = self.0.to_string();
+            let rule = ["-w", verb, "INPUT", "-i", "lo", "-p", "tcp", side, &port, "-j", "DROP"];
+            run(Command::new("iptables").args(rule));
+        }
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.rules("-D");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_cut_for_longer_than_the_storage_host_believes_in_it_heals() {
+    let pool = Pool::xfs(21240..=21240);
+    let storage = pool.storage().await.unwrap();
+    let node = pool.node("one", &storage);
+    node.create(&id(), SIZE).await.unwrap();
+    let mounted = Mounted::new(&node.attach(&id(), Epoch::new(1)).await.unwrap());
+    let cut = Cut::new(21240);
+    let (path, content) = (mounted.0.join("file"), vec![7; 1 << 20]);
+    let writer = {
+        let (path, content) = (path.clone(), content.clone());
+        std::thread::spawn(move || write_within(&path, &content, Duration::from_secs(180)))
+    };
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    assert!(!writer.is_finished(), "it waits, and has not failed");
+    drop(cut);
+    let since = Instant::now();
+    assert!(writer.join().unwrap(), "it goes on when the link is back");
+    println!("went on {:?} after the heal", since.elapsed());
+    assert!(std::fs::read(&path).unwrap() == content);
+    drop(mounted);
+    node.detach(&id()).await.unwrap();
 }

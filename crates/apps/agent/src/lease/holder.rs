@@ -48,7 +48,7 @@ impl Agent {
         match until {
             Some(until) if until > self.now() => lease.resume(until, self.now()),
             // It had lapsed, somewhere at least.
-            _ => here.iter().for_each(|mounted| lease.note_frozen(&mounted.path)),
+            _ => here.iter().for_each(|mounted| lease.note_frozen(&mounted.path, false)),
         }
         Ok(())
     }
@@ -139,7 +139,7 @@ impl Agent {
             return Ok(());
         }
         let held = lease.deadline(self.now()).is_some();
-        if held && !lease.may_be_frozen(&mounted.path) {
+        if held && lease.frozen(&mounted.path).is_none() {
             return self.write_deadline(mounted).await.map(|_| ());
         }
         let _ordered = self.locks.hold(&mounted.volume.service, Some(&mounted.volume.member)).await;
@@ -150,15 +150,21 @@ impl Agent {
             return Ok(());
         }
         if lease.deadline(self.now()).is_none() {
-            lease.note_frozen(&mounted.path);
+            lease.note_frozen(&mounted.path, false);
             // The address first: a freeze waits for the storage, and meanwhile no client is to get an answer.
             if let Some(address) = self.address_of(mounted).await? {
                 self.remove_address(address).await?;
             }
-            return self.ports.host.freeze(&mounted.path).await;
+            self.ports.host.freeze(&mounted.path).await?;
+            lease.note_frozen(&mounted.path, true);
+            return Ok(());
         }
         if self.is_over(mounted) {
             return Ok(());
+        }
+        if lease.frozen(&mounted.path) == Some(false) {
+            // A freeze that was not waited for could still come, after the thaw. Behind this one none can.
+            self.ports.host.freeze(&mounted.path).await?;
         }
         self.thaw(mounted).await?;
         if let Some(address) = self.address_of(mounted).await? {

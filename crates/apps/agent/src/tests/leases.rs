@@ -41,11 +41,14 @@ fn deadline(world: &World, host: &FakeHost, path: &Path) -> Option<Duration> {
 
 /// Runs `work` while `agent` keeps its lease.
 fn beside_lease<T>(world: &World, agent: &Agent, work: impl Future<Output = T>) -> T {
-    let work = std::pin::pin!(work);
-    let keeping = std::pin::pin!(agent.keep_lease());
-    match world.run(select(work, keeping)) {
+    world.run(beside(agent.keep_lease(), work))
+}
+
+/// Runs `work` while something else goes on that never ends.
+async fn beside<T>(endless: impl Future<Output = ()>, work: impl Future<Output = T>) -> T {
+    match select(std::pin::pin!(work), std::pin::pin!(endless)).await {
         Either::Left((value, _)) => value,
-        Either::Right(_) => unreachable!("a lease is kept for ever"),
+        Either::Right(_) => unreachable!("it never ends"),
     }
 }
 
@@ -233,7 +236,8 @@ fn move_from_a_holder_that_renews(offset: Duration, restart: Option<Duration>) {
     let mut holder = holder;
     holder.ports.control = Arc::new(blind);
     (1..=2).for_each(|index| world.voters.set_away(&node(index), true));
-    beside_lease(&world, &holder, holder.sleep(offset));
+    // Both hold their leases by then: the claimant loses no time.
+    beside_lease(&world, &holder, beside(claimant.keep_lease(), holder.sleep(TERM / 2 + offset)));
     world.assign_here(0);
 
     let restart_voter = || world.voters.put(node(3), Arc::new(world.agent_on(FakeHost::new(node(3)))));

@@ -9,7 +9,7 @@ fn node(name: &str) -> RosterNode {
     RosterNode { id: name.parse().unwrap(), address, agent: std::net::SocketAddr::new(address, 27041) }
 }
 
-fn view(watch: &mut Watch, now: Duration) -> PeerView {
+fn view(watch: &Watch, now: Duration) -> PeerView {
     watch.views(now).into_iter().find(|view| view.node.as_str() == "b").expect("it is watched")
 }
 
@@ -28,9 +28,9 @@ fn look(watch: &mut Watch, from: Duration, steps: u32, sign: bool) -> Duration {
 fn a_silence_grows_while_the_agent_looks() {
     let mut watch = Watch::new(Duration::ZERO);
     let now = look(&mut watch, Duration::ZERO, 10, true);
-    assert_eq!(view(&mut watch, now).silent_for, STEP);
+    assert_eq!(view(&watch, now).silent_for, STEP);
     let now = look(&mut watch, now, 10, false);
-    let seen = view(&mut watch, now);
+    let seen = view(&watch, now);
     assert_eq!((seen.silent_for, seen.watched_for), (STEP * 11, STEP * 20));
 }
 
@@ -40,23 +40,32 @@ fn an_agent_that_was_stopped_accuses_nobody() {
     let now = look(&mut watch, Duration::ZERO, 10, true);
     let woken = now + Duration::from_secs(30);
     // Whichever comes first: a server's question, or its own loop.
-    let asked = view(&mut watch, woken);
+    let asked = view(&watch, woken);
     assert_eq!((asked.silent_for, asked.watched_for), (Duration::ZERO, Duration::ZERO));
     let now = look(&mut watch, woken, 5, false);
-    let seen = view(&mut watch, now);
+    let seen = view(&watch, now);
     assert_eq!((seen.silent_for, seen.watched_for), (STEP * 5, STEP * 5), "from its waking on");
 
     let mut watch = Watch::new(Duration::ZERO);
     let now = look(&mut watch, Duration::ZERO, 10, true);
     look(&mut watch, now + Duration::from_secs(30), 1, false);
-    assert_eq!(view(&mut watch, now + Duration::from_secs(30)).silent_for, Duration::ZERO);
+    assert_eq!(view(&watch, now + Duration::from_secs(30)).silent_for, Duration::ZERO);
+}
+
+#[test]
+fn a_loop_that_hangs_while_servers_ask_accuses_nobody() {
+    let mut watch = Watch::new(Duration::ZERO);
+    let now = look(&mut watch, Duration::ZERO, 10, true);
+    for step in 4..50 {
+        assert_eq!(view(&watch, now + STEP * step).silent_for, Duration::ZERO, "asked in step {step}");
+    }
 }
 
 #[test]
 fn a_loop_a_little_late_goes_on_looking() {
     let mut watch = Watch::new(Duration::ZERO);
     let now = look(&mut watch, Duration::ZERO, 10, true);
-    let seen = view(&mut watch, now + Duration::from_millis(400));
+    let seen = view(&watch, now + Duration::from_millis(400));
     assert_eq!(seen.watched_for, now + Duration::from_millis(400));
 }
 
@@ -67,6 +76,6 @@ fn a_node_is_watched_from_when_it_is_known() {
         watch.look(STEP * step, &[node("a")]);
     }
     watch.look(STEP * 10, &[node("b")]);
-    assert_eq!(view(&mut watch, STEP * 11).watched_for, STEP);
+    assert_eq!(view(&watch, STEP * 11).watched_for, STEP);
     assert_eq!(watch.views(STEP * 11).len(), 1, "and one that left is forgotten");
 }

@@ -48,7 +48,9 @@ fn other_networks_are_refused() {
 async fn a_member_keeps_its_address_until_it_is_freed() {
     let server = Server::new();
     let (control, service) = (&server.control, "0".repeat(32).parse().expect("an id"));
-    let reserve = async |index| control.reserve_address(&orders(), &service, &member(index), None).await.expect("room").to_string();
+    let reserve = async |index| {
+        control.reserve_address(&orders(), &service, &member(index), None).await.expect("room").to_string()
+    };
     // At once, as two services that are created would.
     let (first, second) = futures::join!(reserve(0), reserve(1));
     assert_ne!(first, second);

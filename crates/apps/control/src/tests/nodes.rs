@@ -80,22 +80,23 @@ async fn a_node_with_members_is_not_forgotten() {
 async fn one_server_leads_and_another_takes_over_when_it_ends() {
     let server = Server::with_nodes(&["a", "b", "c"], static_range()).await;
     let second = server.second(static_range());
-    let background = tokio::spawn(second.clone().run());
     let test = async {
-        server.pass(Duration::from_secs(10)).await;
-        assert!(server.control.leads() && !second.leads());
-        server.with_service(1).await;
+        let first = async {
+            server.pass(Duration::from_secs(10)).await;
+            assert!(server.control.leads() && !second.leads());
+            server.with_service(1).await;
+        };
+        server.beside(first).await;
+        // The first process has ended with that; its leadership runs out by itself.
+        server.pass(Duration::from_millis(1800)).await;
+        assert!(!server.control.leads(), "by its own clock");
+        server.pass(Duration::from_secs(3)).await;
+        assert!(second.leads());
+        assert_eq!(second.leader().await.expect("read").as_deref(), Some("server2"));
+        let accepted = server.submit(Change::Stop).await.expect("accepted").operation;
+        assert_eq!(server.ended(&accepted).await.state, OperationState::Succeeded, "the second carries it out");
     };
-    server.beside(test).await;
-    // The first process has ended with that; its leadership runs out by itself.
-    server.pass(Duration::from_millis(1800)).await;
-    assert!(!server.control.leads(), "by its own clock");
-    server.pass(Duration::from_secs(3)).await;
-    assert!(second.leads());
-    assert_eq!(second.leader().await.expect("read").as_deref(), Some("server2"));
-    let accepted = server.submit(Change::Stop).await.expect("accepted").operation;
-    assert_eq!(server.ended(&accepted).await.state, OperationState::Succeeded, "the second carries it out");
-    background.abort();
+    futures::future::select(Box::pin(test), Box::pin(second.clone().run())).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +139,9 @@ async fn a_service_that_no_node_can_take_is_refused_before_anything_is_touched()
         assert!(refusal.to_string().contains("no node can take orders-0"), "{refusal}");
         assert_eq!(server.keys_under("services/").await, Vec::<String>::new());
         let (events, _) = server.control.events(None, None, 100).await.expect("read");
-        assert!(events.iter().any(|e| e.event.kind == EventKind::NodeChanged && e.event.message.contains("is drained")));
+        assert!(
+            events.iter().any(|e| e.event.kind == EventKind::NodeChanged && e.event.message.contains("is drained"))
+        );
     };
     server.beside(test).await;
 }

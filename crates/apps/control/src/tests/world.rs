@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{BoxFuture, Either, select};
-use om_backend::fake::{FakeAgent, FakeAgents, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World, keep_reporting};
+use om_backend::fake::{
+    FakeAgent, FakeAgents, FakeAuthority, FakeNames, FakeOrchestrator, FakeSeal, FakeVolumes, World, keep_reporting,
+};
 use om_backend::faulty::{Faults, FaultyDb, Moment};
 use om_backend::{Agents, Clock, Entropy, OneAgent, Runtime, Tasks};
 use om_controldb::memory::MemoryDb;

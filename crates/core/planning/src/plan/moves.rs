@@ -23,9 +23,10 @@ pub(super) fn first_place(
     let guest = Guest { tenant: tenant.clone(), index, places: &spec.places };
     let node = choose(sites, &guest, None).ok_or_else(|| Refusal::Conflict {
         detail: format!("no node can take {member}"),
-        next: "see openmanage node list: nodes must be present and not drained, in a zone asked for, and (where members \
+        next:
+            "see openmanage node list: nodes must be present and not drained, in a zone asked for, and (where members \
                have their node's address) without another member on the same port"
-            .into(),
+                .into(),
     })?;
     sites.settle(&node, tenant);
     Ok(Some(node))

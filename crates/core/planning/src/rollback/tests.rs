@@ -227,7 +227,10 @@ fn a_move_goes_back_to_where_it_was() {
     let change = Change::Move { member: member(0), to: None };
     let there = spread(Phase::Active, "");
     let stopped = half_done(&change, &there, 1);
-    assert_does(&back(&stopped, &there).expect("a way back"), "start orders-0\nwait for orders-0 to follow the primary");
+    assert_does(
+        &back(&stopped, &there).expect("a way back"),
+        "start orders-0\nwait for orders-0 to follow the primary",
+    );
     let mut given = there.clone();
     given.members[0].binding.assigned = Some(node("d"));
     assert_does(

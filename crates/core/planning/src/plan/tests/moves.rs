@@ -18,8 +18,12 @@ pub(crate) fn spread(phase: Phase, lost: &str) -> Observed {
         let place = node(names[usize::from(index)]);
         let life = "life1".parse().expect("a life");
         let holder = Holder { node: place.clone(), incarnation: life, container: None, since: Timestamp::default() };
-        let binding =
-            om_model::Binding { epoch: Epoch::new(1), holder: Some(holder), assigned: Some(place), ..Default::default() };
+        let binding = om_model::Binding {
+            epoch: Epoch::new(1),
+            holder: Some(holder),
+            assigned: Some(place),
+            ..Default::default()
+        };
         MemberRecord {
             name: member(index),
             service: id(),
