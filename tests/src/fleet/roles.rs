@@ -24,6 +24,10 @@ impl Fleet {
 
     /// The first server founds the cluster; agents join with its tokens; the other servers get what all have in common.
     pub(super) fn found(&self) {
+        for host in self.hosts.nodes.iter().chain([&self.hosts.storage]) {
+            // As the package sets it; kernels that do not know it refuse.
+            let _ = host.run(&["sysctl", "-q", "-w", "net.ipv4.tcp_rto_max_ms=1000"]);
+        }
         self.start_server(0);
         let common = COMMON.map(|file| {
             let path = self.hosts.nodes[0].path(SERVER_STATE).join(file);

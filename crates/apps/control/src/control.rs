@@ -83,7 +83,7 @@ pub struct Detection {
 
 impl Default for Detection {
     fn default() -> Self {
-        Self { budget: Duration::from_secs(2) }
+        Self { budget: Duration::from_millis(3200) }
     }
 }
 

@@ -24,6 +24,8 @@ use crate::submit::Submission;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// An agent that takes longer has no say in this look; its last answer stands in for a while.
 const ANSWER_WITHIN: Duration = Duration::from_millis(250);
+/// The agent of a node that others miss most likely does not answer at all; the judgement is not held up for it.
+const SUSPECT_ANSWERS_WITHIN: Duration = Duration::from_millis(50);
 /// An answer counts for so long, with the silences as they were then: nobody has listened since.
 const ANSWER_LASTS: Duration = Duration::from_secs(1);
 /// Members of nodes that are lost already are looked for this often.
@@ -112,10 +114,12 @@ impl Control {
 
     /// Asks every agent of the roster at the same time.
     async fn ask_agents(&self, roster: &Roster, eyes: &mut Eyes) {
+        let suspects = self.suspects().clone();
         let ask = |node: &om_model::RosterNode| {
             let (id, agent) = (node.id.clone(), self.ports.agents.agent(&node.id, node.agent));
+            let within = if suspects.contains(&id) { SUSPECT_ANSWERS_WITHIN } else { ANSWER_WITHIN };
             async move {
-                let answer = self.ports.runtime.within(ANSWER_WITHIN, async move { agent.peers().await }).await;
+                let answer = self.ports.runtime.within(within, async move { agent.peers().await }).await;
                 (id, answer.and_then(Result::ok))
             }
         };

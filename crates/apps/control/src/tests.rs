@@ -3,6 +3,7 @@
 mod claims;
 mod events;
 mod loss;
+mod loss_beside;
 mod nodes;
 mod operations;
 mod queue;

@@ -34,7 +34,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "FIRST-LAST")]
     pub(crate) addresses: Option<AddressRange>,
     /// How long a majority of the agents must miss a node before its members move, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(500..=600_000))]
+    #[arg(long, value_name = "MS", default_value_t = 3200, value_parser = clap::value_parser!(u64).range(500..=600_000))]
     pub(crate) detection_budget: u64,
 }
 
