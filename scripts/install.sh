@@ -9,9 +9,9 @@
 RUN_PACKAGES=(ca-certificates curl docker.io e2fsprogs iproute2 iptables jq mmdebstrap postgresql-client util-linux)
 # What building it needs.
 BUILD_PACKAGES=(gcc libc6-dev make pkg-config protobuf-compiler)
-# What its tests need beside: a peer for the control database's suite, a DNS client, git for tidy, file systems and
-# settings for the test bed of several hosts.
-TEST_PACKAGES=(bind9-dnsutils etcd-server git procps xfsprogs)
+# What its tests need beside: a peer for the control database's suite, a DNS client, git for tidy, file systems,
+# network block devices and settings for the test bed of several hosts.
+TEST_PACKAGES=(bind9-dnsutils etcd-server git procps qemu-system-common qemu-utils xfsprogs)
 # What its benchmarks need beside: the servers it is measured against and their load generator.
 BENCH_PACKAGES=(dnsperf etcd-server hyperfine knot)
 

@@ -7,10 +7,7 @@ use om_tests::testbed::Way;
 
 use crate::work::Work;
 
-/// Longer than the longest cut that nothing is to come of.
-const PATIENT: &str = "5000";
-
-/// A cut of half the detection budget: what happens on every switch once in a while.
+/// A third of the detection budget: what happens on every switch once in a while.
 pub(crate) fn a_cut_below_the_budget_moves_nothing(fleet: &mut Fleet) {
     let work = Work::begin(fleet);
     let at = fleet.holder(0);
@@ -22,10 +19,8 @@ pub(crate) fn a_cut_below_the_budget_moves_nothing(fleet: &mut Fleet) {
     work.undisturbed(Duration::from_secs(6));
 }
 
-/// Three seconds are more than the budget that servers have unless they are told otherwise (two): these are told five.
-/// They are more than a lease, too: where there is one, the database is paused and goes on when the lease is back.
+/// Longer than a lease: where there is one, the database is paused and goes on when the lease is back.
 pub(crate) fn a_cut_of_three_seconds_restarts_nothing(fleet: &mut Fleet) {
-    fleet.restart_servers(&["--detection-budget", PATIENT]);
     let work = Work::begin(fleet);
     let at = fleet.holder(0);
     fleet.cut_link(at);
@@ -34,8 +29,6 @@ pub(crate) fn a_cut_of_three_seconds_restarts_nothing(fleet: &mut Fleet) {
     work.goes_on();
     fleet.pass(4);
     work.undisturbed(Duration::from_secs(9));
-    fleet.restart_servers(&[]);
-    fleet.recover();
 }
 
 pub(crate) fn network_and_storage_cut_for_twenty_seconds(fleet: &mut Fleet) {

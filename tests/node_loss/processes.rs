@@ -52,6 +52,8 @@ pub(crate) fn dockerd_is_stopped_for_half_a_minute(fleet: &mut Fleet) {
     fleet.pass(30);
     fleet.one_writer();
     node.engine(|engine| engine.resume());
+    // Swarm gave the node up meanwhile, and has the engine start its containers anew.
+    fleet.pass(6);
     fleet.recover();
     work.goes_on();
     work.ended();

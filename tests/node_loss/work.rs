@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use om_tests::eventually;
 use om_tests::fleet::Fleet;
 use om_tests::testbed::writer::{Database, Writer};
+use serde_json::Value;
 
 /// Between two rows.
 pub(crate) const PACE: Duration = Duration::from_millis(20);
@@ -47,6 +48,8 @@ pub(crate) struct Work<'a> {
     beside: Option<Writer>,
     /// When it happened, by both clocks.
     struck: (Instant, SystemTime),
+    /// Where the Swarm's leader is, at the beginning: without it, Swarm itself takes its time.
+    swarm_leader: usize,
 }
 
 impl<'a> Work<'a> {
@@ -56,7 +59,8 @@ impl<'a> Work<'a> {
         fleet.all_healthy();
         let before = State::of(fleet, &database);
         let writer = Writer::begin(&fleet.hosts.client, &database, PACE);
-        let work = Self { fleet, database, before, writer, beside: None, struck: (Instant::now(), SystemTime::now()) };
+        let (struck, swarm_leader) = ((Instant::now(), SystemTime::now()), fleet.swarm_leader());
+        let work = Self { fleet, database, before, writer, beside: None, struck, swarm_leader };
         work.fleet.pass(1);
         work
     }
@@ -83,7 +87,9 @@ impl<'a> Work<'a> {
     #[track_caller]
     pub(crate) fn moved(&self, index: usize, former: usize) -> usize {
         let place = self.fleet.moved(index, former);
-        println!("orders-{index} is healthy on another node after {:.2?}; {}", self.struck.0.elapsed(), self.told(index));
+        let after = self.struck.0.elapsed();
+        let led = if former == self.swarm_leader { " (the former led the Swarm)" } else { "" };
+        println!("orders-{index} is healthy on another node after {after:.2?}{led}; {}", self.told(index));
         place
     }
 
@@ -98,13 +104,13 @@ impl<'a> Work<'a> {
 
     /// What the events tell: when the loss was acted upon, when the member was claimed.
     fn told(&self, index: usize) -> String {
-        let events = self.fleet.try_json(&["events"]).unwrap_or_default();
+        let printed = self.fleet.try_call(&["--output", "json", "events"]).unwrap_or_default();
+        let events: Vec<Value> = printed.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let since = |text: &str| {
-            let event = events.as_array()?.iter().rev().map_while(|event| {
-                let at = after(self.struck.1, event["at"].as_str()?)?;
-                Some((at, event["message"].as_str()?.to_owned()))
-            });
-            event.filter(|(_, message)| message.contains(text)).last().map(|(at, _)| format!("{at:.2?}"))
+            let at = |event: &Value| after(self.struck.1, event["at"].as_str()?);
+            let told = |event: &&Value| event["message"].as_str().is_some_and(|message| message.contains(text));
+            let first = events.iter().filter(told).find_map(at);
+            first.map(|at| format!("{at:.2?}"))
         };
         let name = format!("orders-{index} is held by");
         let word = |found: Option<String>| found.unwrap_or_else(|| "?".to_owned());

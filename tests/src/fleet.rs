@@ -1,15 +1,18 @@
 //! A cluster of three nodes in the test bed: etcd, servers, agents and Docker Swarm on each, one service, one client.
 //!
 //! Main pieces: [`Fleet`] (the cluster; `roles` starts and ends its programs), [`Service`] (how the client reaches it),
-//! `watching` (what the servers say of nodes, members and operations).
+//! `watching` (what the servers say of nodes, members and operations), [`looking`] (what the hosts themselves show).
 //!
 //! **Invariant:** a fleet is of one volume provider. Whatever a case did to it, [`Fleet::recover`] brings every node, program
 //! and member back, so that the next case begins with all of them well.
 
+pub mod looking;
+mod plugin;
 mod roles;
 mod watching;
 
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::testbed::writer::Database;
@@ -48,6 +51,8 @@ pub struct Fleet {
     /// The programs on each node, by the node's place. Ended before the hosts are.
     programs: Mutex<Vec<Programs>>,
     storage: Mutex<Option<Process>>,
+    /// Places of nodes that are cut off.
+    away: Mutex<BTreeSet<usize>>,
     /// The hosts.
     pub hosts: Hosts,
     binary: String,
@@ -70,13 +75,17 @@ impl Fleet {
         let hosts = Hosts::start(3);
         let programs = Mutex::new((0..3).map(|_| Programs::default()).collect());
         let binary = crate::world::program("OPENMANAGE_BINARY", "debug/openmanage").display().to_string();
-        let fleet = Self { provider, programs, storage: Mutex::default(), hosts, binary };
+        let fleet = Self { provider, programs, storage: Mutex::default(), away: Mutex::default(), hosts, binary };
         let members = fleet.hosts.etcd();
         fleet.programs().iter_mut().zip(members).for_each(|(programs, member)| programs.etcd = Some(member));
         fleet.found();
         let addresses: Vec<&str> = fleet.hosts.nodes.iter().map(|node| node.address.as_str()).collect();
         fleet.hosts.client.resolve_by(&addresses);
         fleet
+    }
+
+    fn away(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The service of three members, made if it is not there, and how to reach its primary.

@@ -106,6 +106,12 @@ impl Hosts {
         self.run.logs()
     }
 
+    /// Leaves the outputs of all programs, and what the witness saw until now, for whoever looks into a failure.
+    pub fn keep_logs(&self) {
+        let _ = self.witness.write_log(&self.logs().join("witness.log"));
+        self.run.keep_logs();
+    }
+
     /// The shared storage as it is in truth, without any host's cache.
     pub fn backing(&self) -> &Path {
         self.witness.backing()

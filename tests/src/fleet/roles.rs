@@ -171,6 +171,13 @@ impl Fleet {
         self.start_programs(at, node);
     }
 
+    /// Shuts a node down as an administrator does.
+    pub fn shut_down(&self, at: usize) {
+        self.hosts.nodes[at].shut_down();
+        let former = std::mem::take(&mut self.programs()[at]);
+        drop(former);
+    }
+
     fn start_programs(&self, at: usize, node: &Host) {
         let member = self.hosts.etcd_member(node);
         self.programs()[at].etcd = Some(member);

@@ -11,9 +11,11 @@ use crate::runner::Scene;
 use crate::testbed::Host;
 
 impl Fleet {
-    /// The nodes whose servers may be asked: with power.
+    /// The nodes whose servers may be asked: with power, and not cut off.
     fn asked(&self) -> impl Iterator<Item = &Host> {
-        self.hosts.nodes.iter().filter(|node| node.has_power())
+        let away = self.away().clone();
+        let there = move |(at, node): &(usize, &Host)| !away.contains(at) && node.has_power();
+        self.hosts.nodes.iter().enumerate().filter(there).map(|(_, node)| node)
     }
 
     /// Calls the command line on the first node whose server does the call.
@@ -166,6 +168,7 @@ impl Fleet {
     #[track_caller]
     pub fn recover(&self) {
         self.hosts.heal_network();
+        self.away().clear();
         for (at, node) in self.hosts.nodes.iter().enumerate() {
             if !node.has_power() {
                 self.power_on(at);
@@ -245,6 +248,7 @@ impl Scene for Fleet {
     }
 
     fn describe(&self) {
+        self.hosts.keep_logs();
         self.show();
     }
 }

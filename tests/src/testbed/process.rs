@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 use crate::eventually;
 
@@ -55,11 +55,22 @@ impl Process {
     /// Continues it.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+        self.resume_outer();
+    }
+
+    /// `nsenter` stops when the program that it waits for does, and would not see its end.
+    fn resume_outer(&self) {
+        if let Some(outer) = i32::try_from(self.outer.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(outer, Signal::CONT);
+        }
     }
 
     /// Kills it and waits until it is gone.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
+        if self.runs() {
+            self.resume_outer();
+        }
         let _ = self.outer.wait();
     }
 

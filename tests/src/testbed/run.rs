@@ -4,7 +4,7 @@
 //! `<run>-…`, files below folders called `<run>`), so that the next run can end one that was killed.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::disks;
@@ -18,6 +18,8 @@ const PREFIX: &str = "tb";
 pub(super) struct Run {
     /// `tb<process id>` and, for the second and later of one process, `x<number>`.
     pub(super) name: String,
+    /// Whether its logs stay.
+    keep: AtomicBool,
 }
 
 impl Run {
@@ -29,9 +31,14 @@ impl Run {
             0 => format!("{PREFIX}{}", std::process::id()),
             n => format!("{PREFIX}{}x{n}", std::process::id()),
         };
-        let run = Self { name };
+        let run = Self { name, keep: AtomicBool::new(false) };
         std::fs::create_dir_all(run.logs()).expect("the run's folder can be made");
         run
+    }
+
+    /// Leaves its logs when it ends.
+    pub(super) fn keep_logs(&self) {
+        self.keep.store(true, Ordering::Relaxed);
     }
 
     /// Where its logs and mount points are.
@@ -48,7 +55,7 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         end(&self.name);
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.keep.load(Ordering::Relaxed) {
             let _ = std::fs::remove_dir_all(self.logs());
         }
     }

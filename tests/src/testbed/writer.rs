@@ -21,6 +21,8 @@ use super::Host;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The pause before another connection is tried.
 const RETRY: Duration = Duration::from_millis(50);
+/// More keys than one client uses.
+const APART: u64 = 1_000_000_000;
 const DONE: &str = "--statement-ended--";
 
 /// How a database is reached.
@@ -64,12 +66,13 @@ pub struct Row {
     pub at: Instant,
 }
 
-/// A running client.
+/// A running client. It ends with a case that fails, so that its rows are not in the way of the next.
 pub struct Writer {
     stop: Arc<AtomicBool>,
     rows: Arc<Mutex<Vec<Row>>>,
     began: Instant,
-    thread: JoinHandle<()>,
+    /// Until it has been waited for.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
@@ -79,13 +82,26 @@ impl Writer {
     /// # Panics
     /// If the table cannot be made.
     pub fn begin(client: &Host, database: &Database, pause: Duration) -> Self {
+        Self::begin_after(client, database, pause, 0)
+    }
+
+    /// The same beside a client that runs already: the keys are far from the other's.
+    ///
+    /// # Panics
+    /// If the table cannot be made.
+    pub fn begin_apart(client: &Host, database: &Database, pause: Duration) -> Self {
+        Self::begin_after(client, database, pause, APART)
+    }
+
+    fn begin_after(client: &Host, database: &Database, pause: Duration, distance: u64) -> Self {
         let prepare = "CREATE TABLE IF NOT EXISTS rows (id bigint); SELECT coalesce(max(id), 0) FROM rows";
         let greatest = database.query(client, prepare).unwrap_or_else(|error| panic!("the table rows: {error}"));
         let greatest: u64 = greatest.parse().unwrap_or_else(|_| panic!("no number: {greatest}"));
+        let greatest = greatest + distance;
         let (stop, rows) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let task =
             Task { pid: client.pid(), database: database.clone(), pause, stop: stop.clone(), rows: rows.clone() };
-        Self { stop, rows, began: Instant::now(), thread: std::thread::spawn(move || task.run(greatest)) }
+        Self { stop, rows, began: Instant::now(), thread: Some(std::thread::spawn(move || task.run(greatest))) }
     }
 
     /// The rows acknowledged so far.
@@ -105,12 +121,22 @@ impl Writer {
     ///
     /// # Panics
     /// If it panicked.
-    pub fn end(self) -> Written {
+    pub fn end(mut self) -> Written {
         self.stop.store(true, Ordering::Relaxed);
         let rows = Arc::clone(&self.rows);
-        self.thread.join().expect("the writer ends");
+        let thread = self.thread.take().expect("a writer is ended once");
+        thread.join().expect("the writer ends");
         let rows = rows.lock().expect("no panic while held").clone();
         Written { rows, began: self.began, ended: Instant::now() }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

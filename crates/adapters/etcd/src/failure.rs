@@ -7,8 +7,10 @@ use std::time::Duration;
 use etcd_client::Error as Cause;
 use om_controldb::{Error, ErrorKind};
 
-/// The failure of `operation` on `subject` (a key, a prefix, the endpoints).
-pub(crate) fn error(operation: &'static str, subject: impl ToString, cause: &Cause) -> Error {
+use crate::cluster::Asked;
+
+/// The failure of what was asked.
+pub(crate) fn error(asked: Asked<'_>, cause: &Cause) -> Error {
     let (kind, detail) = match cause {
         Cause::InvalidArgs(_) | Cause::InvalidUri(_) => {
             (ErrorKind::Invalid, format!("{cause}; accepted are endpoints like http://10.0.0.5:2379"))
@@ -20,7 +22,7 @@ pub(crate) fn error(operation: &'static str, subject: impl ToString, cause: &Cau
         }
         other => (ErrorKind::Unavailable, format!("etcd: {other}")),
     };
-    Error::new(kind, operation, subject, detail)
+    Error::new(kind, asked.operation, asked.subject, detail)
 }
 
 /// etcd's messages are part of its protocol: its own clients tell the cases apart by them.
@@ -39,7 +41,35 @@ fn advice(message: &str) -> &'static str {
 }
 
 /// No answer in time.
-pub(crate) fn late(operation: &'static str, subject: impl ToString, after: Duration) -> Error {
+pub(crate) fn late(asked: Asked<'_>, after: Duration) -> Error {
+    // What was left of the time that the settings give is hardly ever a round number.
+    let after = Duration::from_millis(u64::try_from(after.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
     let detail = format!("etcd gave no answer within {after:?}; check that it runs and has a leader");
-    Error::new(ErrorKind::Unavailable, operation, subject, detail)
+    Error::new(ErrorKind::Unavailable, asked.operation, asked.subject, detail)
+}
+
+/// Whether asking again is no use. Not so with a token that has expired, or a member that is late with the users' rights.
+pub(crate) fn is_final(cause: &Cause) -> bool {
+    match cause {
+        Cause::InvalidArgs(_) | Cause::InvalidUri(_) => true,
+        Cause::GRpcStatus(status) => {
+            let refusals = ["authentication failed", "permission denied", "user name is empty"];
+            refusals.iter().any(|refusal| status.message().contains(refusal))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the call ended before anything was done: the connection could not be made, or the member, which has no leader,
+/// refused it at the door (we ask for that: [`etcd_client::ConnectOptions::with_require_leader`]).
+pub(crate) fn before_sending(cause: &Cause) -> bool {
+    let Cause::GRpcStatus(status) = cause else { return false };
+    let mut inner: Option<&(dyn std::error::Error + 'static)> = Some(status);
+    while let Some(error) = inner {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        inner = error.source();
+    }
+    status.message() == "etcdserver: no leader"
 }

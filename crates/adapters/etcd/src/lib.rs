@@ -1,51 +1,47 @@
 //! The control database over etcd, for servers that run several at once.
 //!
-//! Main pieces: [`EtcdDb`] (the store), [`Options`] and [`Tls`] (how to reach the cluster), `failure` (what etcd's errors
-//! mean here), `watching` (etcd's own watches).
+//! Main pieces: [`EtcdDb`] (the store), [`Options`] and [`Tls`] (how to reach the cluster), `cluster` (calls that outlive
+//! the silence of a member), `endpoint` and `standing` (the members, and which is asked first), `failure` (what etcd's
+//! errors mean here), `watching` (etcd's own watches, which need etcd 3.4 or newer).
 //!
 //! A record is one etcd key, its revision etcd's `mod_revision`: the number of the change in the whole cluster's history,
 //! so it never comes back. (An etcd cluster restored from a snapshot counts on from the snapshot: stop all servers first.)
 //! Every write is one transaction that compares and puts; every read goes through the leader's quorum.
 //!
 //! **Invariant:** a write is sent once. When its answer does not come, the outcome is unknown and the error says so: sent
-//! again, a write that had been applied would meet its own result and report a conflict. Reads are tried again until the
-//! call's time is up.
+//! again, a write that had been applied would meet its own result and report a conflict. Reads are tried again, on other
+//! members, until the call's time is up.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "its time-outs bound calls over the network, which no simulator runs")]
 
+mod cluster;
+mod endpoint;
 mod failure;
 mod options;
+mod standing;
 mod watching;
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use etcd_client::{
-    Client, Compare, CompareOp, DeleteOptions, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnResponse, WatchClient,
-};
+use etcd_client::{Compare, CompareOp, DeleteOptions, GetOptions, KeyValue, Txn, TxnOp};
 use om_controldb::{
-    ControlDb, Entry, Error, ErrorKind, Key, PAGE_MAX, Page, Result, Revision, VALUE_MAX, Watch, check_page_limit,
-    check_value,
+    ControlDb, Entry, Error, ErrorKind, Key, Page, Result, Revision, Watch, check_page_limit, check_value,
 };
-use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::cluster::{Asked, Cluster};
+use crate::endpoint::Connection;
 pub use options::{Options, Tls};
 
 /// The layout of our keys in etcd. A newer one is refused.
 const FORMAT: u32 = 1;
-/// Between two attempts of a read.
-const PAUSE: Duration = Duration::from_millis(100);
-/// The largest answer: a full page of the largest values, and its keys.
-const ANSWER_MAX: usize = PAGE_MAX * (VALUE_MAX + 1024);
 
 /// The store below one prefix of an etcd cluster.
 pub struct EtcdDb {
-    records: KvClient,
-    watches: WatchClient,
+    cluster: Arc<Cluster>,
     /// Where our records are: `<prefix>/records/`.
     folder: String,
-    call_timeout: Duration,
 }
 
 impl EtcdDb {
@@ -59,17 +55,8 @@ impl EtcdDb {
         let prefix = prefix.trim_end_matches('/');
         Key::new(prefix).map_err(|error| Error::new(ErrorKind::Invalid, "connect", prefix, error))?;
         let place = endpoints.join(",");
-        let connecting = Client::connect(endpoints, Some(options.for_client()));
-        let client = timeout(options.call_timeout, connecting)
-            .await
-            .map_err(|_| failure::late("connect", &place, options.call_timeout))?
-            .map_err(|error| failure::error("connect", &place, &error))?;
-        let db = Self {
-            records: client.kv_client().max_decoding_message_size(ANSWER_MAX),
-            watches: client.watch_client().max_decoding_message_size(ANSWER_MAX),
-            folder: format!("{prefix}/records/"),
-            call_timeout: options.call_timeout,
-        };
+        let cluster = Arc::new(Cluster::new(endpoints, &options).await?);
+        let db = Self { cluster, folder: format!("{prefix}/records/") };
         db.check_format(&format!("{prefix}/format"), &place).await?;
         Ok(db)
     }
@@ -83,9 +70,10 @@ impl EtcdDb {
             .or_else([read]);
         // It may be sent again: it changes nothing the second time.
         let answer = self
-            .patiently("connect", place, || {
-                let (mut records, txn) = (self.records.clone(), txn.clone());
-                async move { records.txn(txn).await }
+            .cluster
+            .read(Asked { operation: "connect", subject: place }, |mut connection: Connection| {
+                let txn = txn.clone();
+                async move { connection.records.txn(txn).await }
             })
             .await?;
         if answer.succeeded() {
@@ -120,47 +108,22 @@ impl EtcdDb {
         let place = self.folder.trim_end_matches("records/");
         let all = DeleteOptions::new().with_prefix();
         // Deleting what is gone changes nothing, so it may be sent again.
-        let erase = || {
-            let (mut records, all) = (self.records.clone(), all.clone());
-            async move { records.delete(place, Some(all)).await }
+        let erase = |mut connection: Connection| {
+            let all = all.clone();
+            async move { connection.records.delete(place, Some(all)).await }
         };
-        self.patiently("delete", place, erase).await.map(drop)
+        self.cluster.read(Asked { operation: "delete", subject: place }, erase).await.map(drop)
     }
 
     fn path(&self, key: &Key) -> String {
         format!("{}{key}", self.folder)
     }
 
-    /// Reads: tries again until the call's time is up.
-    async fn patiently<T, F>(
-        &self,
-        operation: &'static str,
-        subject: &str,
-        mut attempt: impl FnMut() -> F + Send,
-    ) -> Result<T>
-    where
-        F: Future<Output = std::result::Result<T, etcd_client::Error>> + Send,
-    {
-        let deadline = Instant::now() + self.call_timeout;
-        let mut last = None;
-        loop {
-            match timeout_at(deadline, attempt()).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => last = Some(failure::error(operation, subject, &error)),
-                Err(_) => return Err(last.unwrap_or_else(|| failure::late(operation, subject, self.call_timeout))),
-            }
-            if let Some(error) =
-                last.take_if(|error| error.kind != ErrorKind::Unavailable || Instant::now() + PAUSE > deadline)
-            {
-                return Err(error);
-            }
-            sleep(PAUSE).await;
-        }
-    }
-
     /// Writes: one transaction, sent once. Its revision, if the condition held.
     async fn once(&self, operation: &'static str, key: &Key, condition: Compare, then: TxnOp) -> Result<Revision> {
-        let answer = self.send(operation, key, Txn::new().when([condition]).and_then([then])).await?;
+        let txn = Txn::new().when([condition]).and_then([then]);
+        let asked = Asked { operation, subject: key.as_str() };
+        let answer = self.cluster.write(asked, &self.path(key), &txn).await?;
         if !answer.succeeded() {
             let detail = if operation == "create" { "exists" } else { "is at another revision or gone" };
             return Err(Error::new(ErrorKind::Conflict, operation, key, detail));
@@ -174,14 +137,6 @@ impl EtcdDb {
             )
         })?;
         Ok(Revision::new(header.revision().to_string()))
-    }
-
-    async fn send(&self, operation: &'static str, key: &Key, txn: Txn) -> Result<TxnResponse> {
-        let mut records = self.records.clone();
-        timeout(self.call_timeout, records.txn(txn))
-            .await
-            .map_err(|_| failure::late(operation, key, self.call_timeout))?
-            .map_err(|error| failure::error(operation, key, &error))
     }
 
     /// The condition "is at `expected`". A revision that is not etcd's was never given out, and holds nowhere.
@@ -212,9 +167,10 @@ impl ControlDb for EtcdDb {
     async fn get(&self, key: &Key) -> Result<Option<Entry>> {
         let path = self.path(key);
         let answer = self
-            .patiently("get", key.as_str(), || {
-                let (mut records, path) = (self.records.clone(), path.clone());
-                async move { records.get(path, None).await }
+            .cluster
+            .read(Asked { operation: "get", subject: key.as_str() }, |mut connection: Connection| {
+                let path = path.as_str();
+                async move { connection.records.get(path, None).await }
             })
             .await?;
         answer.kvs().first().map(|found| self.entry(found)).transpose()
@@ -233,9 +189,10 @@ impl ControlDb for EtcdDb {
         }
         let range = GetOptions::new().with_range(end).with_limit(limit as i64);
         let answer = self
-            .patiently("list", prefix.as_str(), || {
-                let (mut records, from, range) = (self.records.clone(), from.clone(), range.clone());
-                async move { records.get(from, Some(range)).await }
+            .cluster
+            .read(Asked { operation: "list", subject: prefix.as_str() }, |mut connection: Connection| {
+                let (from, range) = (from.as_str(), range.clone());
+                async move { connection.records.get(from, Some(range)).await }
             })
             .await?;
         let entries = answer.kvs().iter().map(|found| self.entry(found)).collect::<Result<_>>()?;
@@ -262,6 +219,6 @@ impl ControlDb for EtcdDb {
 
     async fn watch(&self, prefix: &Key) -> Result<Box<dyn Watch>> {
         let range = (self.path(prefix), format!("{}{}", self.folder, prefix.prefix_end()));
-        watching::arm(self.watches.clone(), prefix, range, self.call_timeout).await
+        watching::arm(self.cluster.clone(), prefix, range).await
     }
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
 
+/// A member that has not taken the connection by then is taken for absent.
+const CONNECT: Duration = Duration::from_secs(1);
+
 /// How to reach the cluster. It has no `Debug`, as it may hold a password.
 #[derive(Clone)]
 pub struct Options {
@@ -32,11 +35,11 @@ impl Default for Options {
 
 impl Options {
     pub(crate) fn for_client(&self) -> ConnectOptions {
-        // A dead connection is noticed within 15 s. Not more often, and not while nothing is under way: etcd hangs up on
-        // clients that ping more than its own settings allow.
+        // Silence is found by the calls themselves. This only clears connections away on which one hangs nevertheless;
+        // etcd hangs up on clients that ping more often than every 5 s, or while nothing is under way.
         let mut options = ConnectOptions::new()
-            .with_connect_timeout(self.call_timeout)
-            .with_keep_alive(Duration::from_secs(10), Duration::from_secs(5))
+            .with_connect_timeout(CONNECT)
+            .with_keep_alive(Duration::from_secs(10), Duration::from_secs(2))
             .with_keep_alive_while_idle(false)
             // A server cut off from its leader ends our watches instead of letting them sleep through changes.
             .with_require_leader(true);

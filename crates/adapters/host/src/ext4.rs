@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use om_backend::{ErrorKind, PortError, Result};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 
 /// Where these programs lie; a service's PATH often lacks `sbin`.
 const PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
@@ -57,16 +59,39 @@ pub(crate) fn format_if_blank(image: &Path) -> Result<()> {
 }
 
 /// Checks the unmounted `image` and mends what can be mended without asking (the mount then replays the journal). What
-/// needs an answer, since data may be lost either way, is left to a person.
+/// needs an answer, since data may be lost either way, is left to a person; who mends it holds a lock on the image, for two
+/// that write to one file system ruin it.
 pub(crate) fn check(image: &Path) -> Result<()> {
+    let refused =
+        |detail: String| PortError::new(ErrorKind::Refused, "check the file system on", image.display(), detail);
+    let locked = File::open(image)
+        .map_err(|error| PortError::new(ErrorKind::Unavailable, "open", image.display(), error))
+        .map(|file| (rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive), file))?;
+    // Any other answer says that there are no such locks here, or that it is ours.
+    if let (Err(Errno::WOULDBLOCK), _) = locked {
+        return Err(refused("somebody else has locked it, to mend it perhaps".to_owned())
+            .advise("it is looked at again once that program has ended"));
+    }
     let checked = run("e2fsck", &["-p"], image)?;
     match checked.code {
         // 1: mended. 2: mended, and a mounted file system would need a reboot; ours is not mounted.
         Some(0..=3) => Ok(()),
-        _ => Err(PortError::new(ErrorKind::Refused, "check the file system on", image.display(), checked.said).advise(
-            format!("keep a copy of it, then mend it by hand and start the member again: e2fsck {}", image.display()),
-        )),
+        _ => {
+            let detail = format!("it has errors that only a person may mend: {}", complaint(&checked.said, image));
+            let advice = "keep a copy of it, then mend it, and the member starts again by itself";
+            Err(refused(detail).advise(format!("{advice}: flock {0} e2fsck -f {0}", image.display())))
+        }
     }
+}
+
+/// The first thing that e2fsck found and did not mend.
+fn complaint(said: &str, image: &Path) -> String {
+    let prefix = format!("{}: ", image.display());
+    let frame =
+        ["contains a file system with errors", "recovering journal", "UNEXPECTED INCONSISTENCY", "RUN fsck", "(i.e."];
+    let found =
+        said.split("; ").map(str::trim).find(|line| !line.is_empty() && !frame.iter().any(|part| line.contains(part)));
+    found.map_or(said, |line| line.strip_prefix(&prefix).unwrap_or(line)).trim_end_matches('.').to_owned()
 }
 
 /// The size in bytes that the superblock states, read from an image or a device.

@@ -36,7 +36,9 @@ fn write_one(path: &Path, file: &ControlFile) -> io::Result<()> {
     open.set_permissions(fs::Permissions::from_mode(file.mode))?;
     open.write_all(&file.content)?;
     open.sync_all()?;
-    fs::rename(&temporary, path)
+    fs::rename(&temporary, path)?;
+    // What is said to be written is not to be undone by a loss of power.
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
 }
 
 pub(crate) fn write(folder: &Path, files: &[ControlFile]) -> Result<()> {

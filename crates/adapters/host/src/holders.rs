@@ -1,8 +1,9 @@
-//! Ending those who keep a file system mounted in other mount namespaces: containers.
+//! Ending, or stopping, those who keep a file system mounted in other mount namespaces: containers.
 //!
 //! **Invariant:** nobody in our own mount namespace is ever signalled, nor PID 1 of this host, nor a process other than
 //! the one that was looked at: a pidfd is opened first, and the looking counts only if it still stands for a live process.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -27,6 +28,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 struct Us {
     mounts: u64,
     pids: Option<u64>,
+}
+
+impl Us {
+    fn new() -> io::Result<Self> {
+        let pids = mountinfo::namespace_of(std::process::id(), "pid");
+        Ok(Self { mounts: mountinfo::own_namespace()?, pids })
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "waits for the kernel, on a thread where blocking is allowed")]
@@ -56,7 +64,7 @@ pub(crate) fn kill(device: (u32, u32)) -> Result<()> {
 /// Kills every holder there is now; one of them, if there was any.
 fn kill_once(device: (u32, u32)) -> io::Result<Option<u32>> {
     let ours = mountinfo::own_of(device)?;
-    let us = Us { mounts: mountinfo::own_namespace()?, pids: mountinfo::namespace_of(std::process::id(), "pid") };
+    let us = Us::new()?;
     let mut one = None;
     for pid in mountinfo::processes()? {
         if !holds(pid, device, &ours, &us)? {
@@ -65,13 +73,72 @@ fn kill_once(device: (u32, u32)) -> io::Result<Option<u32>> {
         one = Some(pid);
         // The first process of a PID namespace takes all others along, also those that have not begun to be.
         if let Some(first) = first_of_namespace(pid, &us)? {
-            kill_if(first, &us, |first| {
+            signal_if(first, Signal::KILL, &us, |first| {
                 Ok(mountinfo::namespace_of(first, "pid") == mountinfo::namespace_of(pid, "pid"))
             })?;
         }
-        kill_if(pid, &us, |pid| holds(pid, device, &ours, &us))?;
+        signal_if(pid, Signal::KILL, &us, |pid| holds(pid, device, &ours, &us))?;
     }
     Ok(one)
+}
+
+/// How often it is looked for processes that were not there the time before.
+const STOP_ROUNDS: u32 = 5;
+
+/// Sends SIGSTOP to everybody in the PID namespaces of the holders but their first processes. A PID namespace of ours is left
+/// alone: nobody would continue those in it.
+pub(crate) fn stop(device: (u32, u32)) -> Result<()> {
+    let mut stopped = BTreeSet::new();
+    for _ in 0..STOP_ROUNDS {
+        let before = stopped.len();
+        stop_once(device, &mut stopped).map_err(|error| failed("stop the holders in", Path::new("/proc"), &error))?;
+        if stopped.len() == before {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn stop_once(device: (u32, u32), stopped: &mut BTreeSet<u32>) -> io::Result<()> {
+    let (ours, us) = (mountinfo::own_of(device)?, Us::new()?);
+    let mut held = BTreeMap::new();
+    let mut namespaces = BTreeSet::new();
+    let processes = mountinfo::processes()?;
+    for pid in &processes {
+        let (Some(mounts), Some(pids)) = (mountinfo::namespace_of(*pid, "mnt"), mountinfo::namespace_of(*pid, "pid"))
+        else {
+            continue;
+        };
+        if mounts == us.mounts || Some(pids) == us.pids || namespaces.contains(&pids) {
+            continue;
+        }
+        let holds = match held.get(&mounts) {
+            Some(known) => *known,
+            // Had this process vanished, another of its mount namespace would have to be asked.
+            None => match mountinfo::keeps_mounted(*pid, device, &ours)? {
+                Some(holds) => *held.entry(mounts).or_insert(holds),
+                None => continue,
+            },
+        };
+        if holds {
+            namespaces.insert(pids);
+        }
+    }
+    let inside = |pid: u32| {
+        Ok(mountinfo::namespace_of(pid, "pid").is_some_and(|pids| namespaces.contains(&pids)) && !is_first(pid))
+    };
+    for pid in processes {
+        if inside(pid)? {
+            signal_if(pid, Signal::STOP, &us, inside)?;
+            stopped.insert(pid);
+        }
+    }
+    Ok(())
+}
+
+/// True for PID 1 of a PID namespace directly below ours, that of a container. Those further below are not in charge.
+fn is_first(pid: u32) -> bool {
+    ids(pid).is_none_or(|ids| ids.len() <= 2 && ids.last() == Some(&1))
 }
 
 /// True if the process keeps the file system mounted in a namespace that is not ours.
@@ -95,13 +162,18 @@ fn first_of_namespace(pid: u32, us: &Us) -> io::Result<Option<u32>> {
 
 /// The process's id in the PID namespace it is in.
 fn innermost_id(pid: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    ids.split_whitespace().last()?.parse().ok()
+    ids(pid)?.last().copied()
 }
 
-/// Kills `pid` if `check` holds of it and it is outside our mount namespace.
-fn kill_if(pid: u32, us: &Us, check: impl Fn(u32) -> io::Result<bool>) -> io::Result<()> {
+/// The process's ids, from that in our PID namespace to that in its own.
+fn ids(pid: u32) -> Option<Vec<u32>> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    ids.split_whitespace().map(|id| id.parse().ok()).collect()
+}
+
+/// Signals `pid` if `check` holds of it and it is outside our mount namespace.
+fn signal_if(pid: u32, signal: Signal, us: &Us, check: impl Fn(u32) -> io::Result<bool>) -> io::Result<()> {
     let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw).filter(|_| pid != 1) else { return Ok(()) };
     let opened = match pidfd_open(id, PidfdFlags::empty()) {
         Err(Errno::SRCH) => return Ok(()),
@@ -112,7 +184,7 @@ fn kill_if(pid: u32, us: &Us, check: impl Fn(u32) -> io::Result<bool>) -> io::Re
     if !outside || !check(pid)? || ended(&opened)? {
         return Ok(());
     }
-    match pidfd_send_signal(&opened, Signal::KILL) {
+    match pidfd_send_signal(&opened, signal) {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -132,6 +132,10 @@ impl Host for SystemHost {
         self.patience.run(Kind::Thaw, target, quiesce::thaw).await
     }
 
+    async fn stop_holders(&self, device: (u32, u32)) -> Result<()> {
+        blocking(move || holders::stop(device)).await
+    }
+
     async fn kill_holders(&self, device: (u32, u32)) -> Result<()> {
         blocking(move || holders::kill(device)).await
     }

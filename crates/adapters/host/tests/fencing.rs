@@ -255,8 +255,17 @@ async fn a_damaged_file_system_is_mended_or_left_to_a_person() {
     run("debugfs", &["-w", "-R", "clri <2>", &path]);
     run("debugfs", &["-w", "-R", "set_super_value state 2", &path]);
     let error = host.mount(&image(&file), &target).await.unwrap_err();
-    let names_the_command = error.next.as_ref().is_some_and(|next| next.contains(&format!("e2fsck {path}")));
+    let names_the_command =
+        error.next.as_ref().is_some_and(|next| next.ends_with(&format!("flock {path} e2fsck -f {path}")));
     assert!(error.kind == ErrorKind::Refused && names_the_command, "{error}");
+    let says_what = error.detail.contains("oot inode is not a directory") && !error.to_string().contains('\n');
+    assert!(says_what && !error.detail.contains("UNEXPECTED"), "{error}");
+    // While a person mends it by that command, it is left alone.
+    let mending = fs::File::open(&file).unwrap();
+    mending.lock().unwrap();
+    let error = host.mount(&image(&file), &target).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Refused && error.detail.contains("locked"), "{error}");
+    drop(mending);
     assert!(host.mounts(&target).await.unwrap().is_empty());
     assert!(run("losetup", &["-j", &path]).is_empty(), "no device is left");
 }

@@ -5,6 +5,12 @@
 //!
 //! While the storage host cannot be reached, reading and writing wait, and go on as if nothing had been when it can; they
 //! fail only after [`PATIENCE`], or when the daemon is killed.
+//!
+//! **Invariant:** at most one write to the file is under way at a time. Before QEMU 10.1 the daemon reads a request that comes
+//! while it waits for the storage host into the one buffer that it has, over the data of the write it waits for: blocks then
+//! hold what belongs elsewhere, and nobody is told. Requests other than writes end where a write's data begins, and do no
+//! harm. The kernel sends one write at a time to a file that is written through the page cache, as the writers wait for its
+//! inode's lock; it sends many where a loop device goes past the page cache, so it must not.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;

@@ -17,6 +17,8 @@
 //! Needs the packages `qemu-utils` (`qemu-nbd`) on the storage host and `qemu-system-common` (`qemu-storage-daemon`) on the
 //! nodes, and FUSE in the nodes' kernel; no kernel module for NBD.
 //!
+//! The loop device on the daemon's file must not go past the page cache, or QEMU mixes writes up (`daemon`).
+//!
 //! After a cut of the link, reading and writing go on when TCP next tries, which may be as long after the heal as the cut
 //! was long (at most two minutes). With the sysctl `net.ipv4.tcp_rto_max_ms=1000` (Linux 6.15) on nodes and storage host it
 //! is within a second.

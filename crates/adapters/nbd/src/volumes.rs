@@ -93,6 +93,13 @@ impl NbdVolumes {
     }
 }
 
+/// What a daemon's file is to the host. Not past the page cache: then the loop device would have many writes under way at
+/// once, which the daemon mixes up (`daemon`). Nothing that was acknowledged is in the page cache alone for that: the kernel
+/// writes through it, since QEMU does not ask FUSE for a write-back cache.
+fn image(path: PathBuf) -> Attachment {
+    Attachment::Image { path, direct: false }
+}
+
 /// Refuses while a file system of the volume may be mounted here.
 fn refuse_if_used(daemon: &Daemon, action: &str, id: &VolumeId) -> Result<()> {
     let Some(device) = daemon.loop_device() else { return Ok(()) };
@@ -153,7 +160,7 @@ impl VolumeProvider for NbdVolumes {
     async fn attach(&self, id: &VolumeId, epoch: Epoch) -> Result<Attachment> {
         let _alone = self.alone(id).await;
         if let Some(path) = self.attached(id, epoch).await? {
-            return Ok(Attachment::Image { path, direct: true });
+            return Ok(image(path));
         }
         let own = id.clone();
         self.with_daemons(move |daemons| {
@@ -167,7 +174,7 @@ impl VolumeProvider for NbdVolumes {
         let export: Exported = self.call(Call::Export { id: id.clone(), epoch }).await?;
         let own = id.clone();
         let started = self.with_daemons(move |daemons| daemons.start(&own, epoch, &export));
-        Ok(Attachment::Image { path: started.await?.file(), direct: true })
+        Ok(image(started.await?.file()))
     }
 
     async fn abandon(&self, id: &VolumeId) -> Result<()> {

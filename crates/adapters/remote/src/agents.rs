@@ -63,14 +63,12 @@ fn asked(router: Router, agent: &Arc<dyn NodeAgent>) -> Router {
 }
 
 fn votes(router: Router, voter: &Arc<dyn Voter>) -> Router {
-    let router =
-        serve(
-            router,
-            &RENEW,
-            voter,
-            |voter, _, vote| async move { voter.renew(&vote.holder, &vote.life, vote.term).await },
-        );
-    serve(router, &BAR, voter, |voter, _, vote| async move { voter.bar(&vote.holder, &vote.life, vote.term).await })
+    let router = serve(router, &RENEW, voter, |voter, _, vote| async move {
+        voter.renew(&vote.holder, &vote.life, vote.roster, vote.term).await
+    });
+    serve(router, &BAR, voter, |voter, _, vote| async move {
+        voter.bar(&vote.holder, &vote.life, vote.roster, vote.term).await
+    })
 }
 
 fn published(router: Router, names: &Arc<dyn NameService>) -> Router {
@@ -174,18 +172,18 @@ impl NodeAgent for RemoteAgent {
     }
 }
 
-fn vote(holder: &NodeId, life: &Incarnation, term: Duration) -> Vote {
-    Vote { holder: holder.clone(), life: life.clone(), term }
+fn vote(holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Vote {
+    Vote { holder: holder.clone(), life: life.clone(), roster, term }
 }
 
 #[async_trait]
 impl Voter for RemoteAgent {
-    async fn renew(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<()> {
-        self.0.ask(&RENEW, &vote(holder, life, term)).await
+    async fn renew(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<()> {
+        self.0.ask(&RENEW, &vote(holder, life, roster, term)).await
     }
 
-    async fn bar(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<Duration> {
-        self.0.ask(&BAR, &vote(holder, life, term)).await
+    async fn bar(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<Duration> {
+        self.0.ask(&BAR, &vote(holder, life, roster, term)).await
     }
 }
 

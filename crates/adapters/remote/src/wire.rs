@@ -110,6 +110,9 @@ pub(crate) mod agent {
     pub(crate) struct Vote {
         pub(crate) holder: NodeId,
         pub(crate) life: Incarnation,
+        /// The revision of the asker's roster. The oldest, if it does not say.
+        #[serde(default)]
+        pub(crate) roster: u64,
         pub(crate) term: Duration,
     }
 }

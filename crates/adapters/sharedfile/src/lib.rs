@@ -3,9 +3,9 @@
 //! [`SharedFileVolumes`] is the provider; `pool` is the folder of volumes, `volume` one volume's folder, `clone` makes a
 //! file the copy of another at one instant, `in_use` reads from the kernel whether this node uses an image.
 //!
-//! **One writer holds** because every epoch after a revocation has an image file of its own, a reflink of the one before.
-//! The agent revokes once the former holder's lease is over, by which time its processes are stopped; whatever that node
-//! still writes reaches a file that nobody reads. The loop device goes past the page cache (direct I/O), so that what the
+//! **One writer holds** because every epoch has an image file of its own, a reflink of the one before, made when the epoch
+//! first attaches, or when the one before is revoked. The agent revokes once the former holder's lease is over, by which time
+//! its processes are stopped; whatever that node still writes, or wrote before it died, reaches a file that nobody reads. The loop device goes past the page cache (direct I/O), so that what the
 //! former holder had flushed is in the file that is cloned.
 //!
 //! **Invariant:** all state is in names, and numbers in names only rise (`volume`). So nodes need no lock between them,
@@ -160,8 +160,9 @@ impl VolumeProvider for SharedFileVolumes {
     }
 
     async fn attach(&self, id: &VolumeId, epoch: Epoch) -> Result<Attachment> {
+        let cloning = self.cloning().await?;
         let id = id.clone();
-        let attach = move |pool: &Pool| pool.present("attach", &id)?.attach(epoch);
+        let attach = move |pool: &Pool| pool.present("attach", &id)?.attach(epoch, cloning);
         Ok(Attachment::Image { path: self.in_pool(attach).await?, direct: true })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | name | meaning |
 //! |---|---|
-//! | `e<n>.img` | the content since epoch n began; **the highest is the present one** |
+//! | `e<n>.img` | the content since epoch n attached or n - 1 was revoked; **the highest is the present one** |
 //! | `floor.<n>` | empty; epochs below n are over |
 //! | `size.<n>` | empty; the volume has n bytes |
 //! | `.new-…` | something being made; nobody reads it |
@@ -21,7 +21,7 @@ use om_model::{ByteSize, Epoch, VolumeId};
 use crate::clone::{Cloning, clone};
 use crate::os::{done_if_gone, done_if_there, failed, names, nonce, sync_folder};
 
-/// How often a revocation starts anew because another one removed the generation that it was about to clone.
+/// How often cloning starts anew because somebody else removed the generation that was about to be cloned.
 const ATTEMPTS: usize = 8;
 
 /// The folder of a volume that exists, or is being made.
@@ -74,20 +74,25 @@ impl Volume {
         raised.map_err(|error| failed("write", &path, &error))
     }
 
-    /// The image for the holder of `epoch`.
-    pub(crate) fn attach(&self, epoch: Epoch) -> Result<PathBuf> {
-        self.refuse_if_over(epoch)?;
-        // First the mark, then the second look: a revocation marks first and looks afterwards which image it clones. So
-        // either it sees the generation that we return, or we see its mark.
+    /// The image for the holder of `epoch`: a generation that begins with it, cloned when it first attaches, so that writes
+    /// of lower epochs that are still on their way reach a file that nobody reads. Where the pool cannot clone, the only one.
+    pub(crate) fn attach(&self, epoch: Epoch, how: Cloning) -> Result<PathBuf> {
+        self.refuse_if_over(epoch, self.floor()?)?;
+        // Marked before a generation is picked, looked at again after: whoever marks a higher number later either clones
+        // what we return, or we see its mark.
         self.raise("floor", epoch.get())?;
-        self.refuse_if_over(epoch)?;
-        let (_, image) = self.present()?;
+        if how != Cloning::Not {
+            self.begin_generation("attach", epoch.get(), how)?;
+        }
+        let (generation, image) = self.present()?;
+        // Neither a successor's generation nor one of an epoch that a successor has cloned meanwhile.
+        self.refuse_if_over(epoch, generation.max(self.floor()?))?;
         self.fill_up(&image)?;
+        self.tidy()?;
         Ok(image)
     }
 
-    fn refuse_if_over(&self, epoch: Epoch) -> Result<()> {
-        let floor = self.floor()?;
+    fn refuse_if_over(&self, epoch: Epoch, floor: u64) -> Result<()> {
         if epoch.get() >= floor {
             return Ok(());
         }
@@ -113,6 +118,11 @@ impl Volume {
     pub(crate) fn revoke(&self, epoch: Epoch, how: Cloning) -> Result<()> {
         let next = epoch.next().get();
         self.raise("floor", next)?;
+        self.begin_generation("revoke", next, how)
+    }
+
+    /// Makes the generation `next` a clone of the present one, unless that is as high.
+    fn begin_generation(&self, action: &str, next: u64, how: Cloning) -> Result<()> {
         for _ in 0..ATTEMPTS {
             let (generation, image) = self.present()?;
             if generation >= next {
@@ -124,7 +134,7 @@ impl Volume {
             }
         }
         let detail = "its generations change faster than they can be cloned";
-        Err(PortError::new(ErrorKind::Unavailable, "revoke", self.subject(), detail))
+        Err(PortError::new(ErrorKind::Unavailable, action, self.subject(), detail))
     }
 
     /// Makes `target` a clone of `image`, unless it is there.

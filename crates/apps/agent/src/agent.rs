@@ -13,11 +13,12 @@ use om_backend::control_plane::Held;
 use om_backend::{
     ControlPlane, ErrorKind, Fencing, Host, MemberChannel, PortError, Prober, Result, Runtime, VolumeProvider, Voters,
 };
-use om_model::Roster;
+use om_model::{MemberName, ServiceId};
 
 use crate::given_up::Epochs;
 use crate::lease::{Lease, Promises};
 use crate::locks::Locks;
+use crate::roster::Current;
 use crate::watch::Watch;
 
 /// What the agent works through.
@@ -100,7 +101,11 @@ pub(crate) struct Known {
     busy: Mutex<BTreeSet<String>>,
     /// Why such work failed last, where it did: told once for each reason.
     failing: Mutex<BTreeMap<String, String>>,
-    pub(crate) roster: Mutex<Roster>,
+    /// Why the last Mount of a member failed, where it did: the servers ask why a member is not there.
+    pub(crate) unmounted: Mutex<BTreeMap<(ServiceId, MemberName), PortError>>,
+    pub(crate) roster: Mutex<Current>,
+    /// Held while a new roster is put on disk.
+    pub(crate) taking_roster: AsyncMutex<()>,
     /// Mounts of which a server said that they are over. An epoch that is over stays so.
     pub(crate) over: Mutex<Vec<Held>>,
     pub(crate) watch: Mutex<Watch>,
@@ -120,7 +125,9 @@ impl Agent {
             addressing: AsyncMutex::new(()),
             busy: Mutex::default(),
             failing: Mutex::default(),
+            unmounted: Mutex::default(),
             roster: Mutex::default(),
+            taking_roster: AsyncMutex::default(),
             over: Mutex::default(),
             watch: Mutex::new(Watch::new(ports.runtime.clock.monotonic())),
             lease: lease.map(|cluster| Lease::new(cluster.lease_term)),

@@ -31,11 +31,11 @@ fn nobody(action: &str, holder: &NodeId) -> PortError {
 
 #[async_trait]
 impl Voter for Alone {
-    async fn renew(&self, holder: &NodeId, _: &Incarnation, _: Duration) -> Result<()> {
+    async fn renew(&self, holder: &NodeId, _: &Incarnation, _: u64, _: Duration) -> Result<()> {
         Err(nobody("renew", holder))
     }
 
-    async fn bar(&self, holder: &NodeId, _: &Incarnation, _: Duration) -> Result<Duration> {
+    async fn bar(&self, holder: &NodeId, _: &Incarnation, _: u64, _: Duration) -> Result<Duration> {
         Err(nobody("bar", holder))
     }
 }

@@ -36,6 +36,8 @@ struct Standing {
     spell: u64,
     /// True until the lapse of a spell was noticed.
     running: bool,
+    /// Whether this agent has renewed it ever.
+    renewed: bool,
     /// Whether a server confirmed, during this spell, what is mounted.
     confirmed: bool,
     /// Mounts whose file systems are to be thawed; false while a freeze may still be under way in the kernel.
@@ -58,14 +60,17 @@ impl Lease {
         standing
     }
 
-    /// A majority promised a term each when asked at `asked`.
-    fn extend(&self, asked: Duration, now: Duration) {
+    /// A majority promised a term each when asked at `asked`. True if that is news: the first of a spell, or of this agent.
+    fn extend(&self, asked: Duration, now: Duration) -> bool {
         let mut standing = self.at(now);
         let until = asked + self.term * (1000 - DRIFT_MAX) / 1000;
         if until > now {
             standing.until = standing.until.max(until);
-            standing.running = true;
+            let known = standing.running && standing.renewed;
+            (standing.running, standing.renewed) = (true, true);
+            return !known;
         }
+        false
     }
 
     /// The agent before this one held it, confirmed, until then.
@@ -98,6 +103,11 @@ impl Lease {
     fn deadline(&self, now: Duration) -> Option<Duration> {
         let standing = self.at(now);
         standing.confirmed.then_some(standing.until)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn until(&self) -> Duration {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).until
     }
 
     /// A freeze begins, or (`done`) it has ended.

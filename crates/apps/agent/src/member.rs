@@ -1,5 +1,7 @@
 //! What the servers ask of this node about its members.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 use om_backend::member_channel::Request;
 use om_backend::{ErrorKind, MemberStatus, NodeAgent, PeerView, PortError, Result};
@@ -17,7 +19,9 @@ impl Agent {
         });
         here.ok_or_else(|| {
             let node = self.ports.host.node();
-            let detail = format!("it is not mounted on node {node}");
+            let unmounted = self.known.unmounted.lock().unwrap_or_else(PoisonError::into_inner);
+            let why = unmounted.get(&(service.clone(), member.clone())).map(|error| format!(": {error}"));
+            let detail = format!("it is not mounted on node {node}{}", why.unwrap_or_default());
             PortError::new(ErrorKind::NotFound, action, format!("member {member}"), detail)
         })
     }

@@ -5,6 +5,7 @@
 //! claims next waits for the deadline that the mount is given last.
 
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use om_backend::host::ControlFile;
@@ -25,6 +26,19 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 impl Agent {
     /// Mounts the volume that Docker calls `name` for its request `id`; returns where.
     pub(crate) async fn mount(&self, name: &MountName, id: &str) -> Result<PathBuf> {
+        let mounted = self.mount_in_turn(name, id).await;
+        if let Some(member) = &name.member {
+            let mut unmounted = self.known.unmounted.lock().unwrap_or_else(PoisonError::into_inner);
+            let of = (name.service.clone(), member.clone());
+            match &mounted {
+                Ok(_) => unmounted.remove(&of),
+                Err(error) => unmounted.insert(of, error.clone()),
+            };
+        }
+        mounted
+    }
+
+    async fn mount_in_turn(&self, name: &MountName, id: &str) -> Result<PathBuf> {
         loop {
             // Not under the lock: to get the lease back, members that are over may have to be fenced first.
             let spell = self.spell_to_mount_in().await?;

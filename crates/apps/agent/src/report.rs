@@ -45,6 +45,21 @@ impl Agent {
         self.beside("announce", "addresses".to_owned(), async move { agent.announce_addresses().await });
     }
 
+    /// A voter said no or nothing. One that refused may know what this agent does not yet: a server is asked at once.
+    pub(crate) fn not_voted(&self, error: &PortError) {
+        tracing::debug!(%error, "no vote");
+        if error.kind == ErrorKind::Refused {
+            let agent = self.clone();
+            let asked = async move {
+                match &agent.settings.cluster {
+                    Some(cluster) => agent.report(cluster).await,
+                    None => Ok(()),
+                }
+            };
+            self.beside("report", "this node".to_owned(), asked);
+        }
+    }
+
     /// One report. Takes over the roster and begins to fence what is over. When it returns, every mount that was there
     /// before and is not known to be [over](Self::is_over) was confirmed by a server meanwhile.
     pub(crate) async fn report(&self, cluster: &ClusterSettings) -> Result<()> {

@@ -1,14 +1,15 @@
 //! The roster as this agent knows it: who watches, who votes.
 //!
 //! It is kept in a small file, so that an agent that is restarted while no server answers goes on renewing its lease. That
-//! file need not be true: a roster only says whom to ask, voters decide; and as rosters change by one node, and only once a
-//! majority knows the last, majorities of neighbouring ones have a voter in common.
+//! file need not be true: a roster only says whom to ask, and voters that know a newer one refuse (see
+//! [`om_backend::lease`]).
 //!
 //! **Invariant:** a roster is used, and said to be known, only once it is on disk: an agent never falls back behind what
 //! it told the servers. Revisions never go down.
 
 use std::path::PathBuf;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use om_backend::host::ControlFile;
 use om_backend::{ErrorKind, PortError, Result};
@@ -18,9 +19,21 @@ use crate::agent::Agent;
 
 const FILE: &str = "roster.json";
 
+/// The roster in use.
+#[derive(Clone, Default)]
+pub(crate) struct Current {
+    pub(crate) roster: Roster,
+    /// Since when, by this agent's knowledge: at the latest since it started.
+    pub(crate) since: Duration,
+}
+
 impl Agent {
     pub(crate) fn roster(&self) -> Roster {
-        self.known.roster.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current_roster().roster.clone()
+    }
+
+    pub(crate) fn current_roster(&self) -> MutexGuard<'_, Current> {
+        self.known.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every node of the roster but this one.
@@ -46,6 +59,7 @@ impl Agent {
 
     /// Takes over the servers' roster, if it is news.
     pub(crate) async fn take_roster(&self, roster: Roster) -> Result<()> {
+        let _one_after_another = self.known.taking_roster.lock().await;
         let present = self.roster();
         if roster == present || roster.revision < present.revision {
             return Ok(());
@@ -60,10 +74,9 @@ impl Agent {
     }
 
     fn use_roster(&self, roster: Roster) {
-        let mut present = self.known.roster.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two takers may be under way at once.
-        if roster.revision >= present.revision {
-            *present = roster;
+        let mut current = self.current_roster();
+        if roster.revision >= current.roster.revision {
+            *current = Current { roster, since: self.now() };
         }
     }
 }

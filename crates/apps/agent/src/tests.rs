@@ -7,6 +7,7 @@ pub(crate) mod machine;
 mod members;
 mod protocol;
 mod reports;
+mod rosters;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -172,12 +173,18 @@ impl World {
         world.volumes.fencing = fencing;
         world.cluster = true;
         world.control.set_roster(roster(count));
-        for index in 2..=count {
-            world.voters.put(node(index), Arc::new(world.agent_on(FakeHost::new(node(index)))));
-        }
+        (2..=count).for_each(|index| drop(world.put_voter(index, &roster(count))));
         world.clock.advance(TERM * 2);
         world.clock.share();
         world
+    }
+
+    /// A voter that has just started and knows that roster.
+    fn put_voter(&self, index: u16, roster: &Roster) -> Agent {
+        let voter = self.agent_on(FakeHost::new(node(index)));
+        self.run(voter.take_roster(roster.clone())).unwrap();
+        self.voters.put(node(index), Arc::new(voter.clone()));
+        voter
     }
 
     /// An agent: the first, or another after a restart.

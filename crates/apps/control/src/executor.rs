@@ -26,6 +26,8 @@ use crate::operations::state_word;
 
 /// How long a rollback may take.
 const ROLLBACK_WITHIN: Duration = Duration::from_secs(300);
+/// After the control database did not answer: one member of it may be gone, and the others go on.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
 /// Pending operations are looked at this often even if nothing wakes the executor.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -61,7 +63,7 @@ impl Control {
                 tracing::warn!(%error, "cannot look for operations");
             }
             let (Ok(mut pending_watch), Ok(mut services_watch)) = watches else {
-                self.ports.runtime.clock.sleep(LOOK_EVERY).await;
+                self.ports.runtime.clock.sleep(AFTER_FAILURE).await;
                 continue;
             };
             let change = futures::future::select(pending_watch.changed(), services_watch.changed());

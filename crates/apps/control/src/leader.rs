@@ -22,6 +22,8 @@ const TERM: Duration = Duration::from_secs(2);
 /// The leader stops so much before its term is over.
 const MARGIN: Duration = Duration::from_millis(300);
 const RENEW_EVERY: Duration = Duration::from_millis(500);
+/// After a failure: less than the margin, so that a database that answers again at once costs nobody the lead.
+const AGAIN: Duration = Duration::from_millis(100);
 /// A renewal that takes longer is given up: whether it had its effect, the next look tells.
 const WITHIN: Duration = Duration::from_millis(1200);
 const RECORD: &str = "server";
@@ -56,7 +58,9 @@ impl Control {
     pub(crate) async fn keep_leading(self: Arc<Self>) {
         loop {
             let (began, led) = (self.ports.runtime.clock.monotonic(), self.leads());
-            match self.ports.runtime.within(WITHIN, self.lead_or_watch(began)).await {
+            let looked = self.ports.runtime.within(WITHIN, self.lead_or_watch(began)).await;
+            let pause = if matches!(looked, Some(Ok(_))) { RENEW_EVERY } else { AGAIN };
+            match looked {
                 Some(Ok(true)) => {
                     self.lead_until(began + TERM - MARGIN);
                     if !led {
@@ -67,7 +71,7 @@ impl Control {
                 Some(Err(error)) => tracing::debug!(%error, "cannot see who leads; tried again soon"),
                 None => tracing::debug!("the control database does not say in time who leads; tried again soon"),
             }
-            self.ports.runtime.clock.sleep(RENEW_EVERY).await;
+            self.ports.runtime.clock.sleep(pause).await;
         }
     }
 

@@ -4,13 +4,16 @@
 //! The agent writes the deadline into the control folder, in milliseconds of CLOCK_BOOTTIME. Absent from the start, there
 //! is no lease to keep; once seen, a deadline holds until a later one is read, also if the file vanishes or is torn.
 //!
+//! A lapse that this program slept through, frozen with its container, is one too: whatever was stopped from outside
+//! meanwhile is continued.
+//!
 //! **Invariant:** past the deadline nothing of the engine runs and nothing is begun: [`Lease::enforce`] stops what there
 //! is, [`Lease::held`] keeps back what is to come, and both go by the clock, not by one another.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use om_backend::{Clock, Files};
+use om_backend::Clock;
 use om_engines::member::{CONTROL_DIR, DATA_MOUNT, LEASE_FILE};
 
 use crate::board::Board;
@@ -62,12 +65,9 @@ impl Lease {
     /// Enforces it, for ever.
     pub(crate) async fn enforce(&self, ports: &Ports, board: &Board) {
         loop {
-            self.look(&*ports.files, board).await;
+            self.look(ports, board).await;
             let now = ports.clock.monotonic();
-            let (deadline, paused) = {
-                let known = self.lock();
-                (known.deadline, known.paused.is_some())
-            };
+            let (deadline, paused) = (self.deadline(), self.lock().paused.is_some());
             let mut next = LOOK_EVERY;
             if deadline.is_over(now) {
                 self.pause(now);
@@ -122,9 +122,17 @@ impl Lease {
         known.paused.is_none() && !known.deadline.is_over(clock.monotonic())
     }
 
-    async fn look(&self, files: &dyn Files, board: &Board) {
+    /// Reads the deadline. If the last one known ran out before, there was a lapse, though perhaps nobody here saw it: this
+    /// program was frozen with everything else, and the agent has stopped the others from outside.
+    async fn look(&self, ports: &Ports, board: &Board) {
         let path = format!("{DATA_MOUNT}/{CONTROL_DIR}/{LEASE_FILE}");
-        let read = files.read(&path).await;
+        let read = ports.files.read(&path).await;
+        let now = ports.clock.monotonic();
+        if let Deadline::At(last) = self.deadline()
+            && now > last
+        {
+            self.pause(last);
+        }
         let mut known = self.lock();
         match read.map(|text| text.map(|text| (text.trim().parse().map(Duration::from_millis), text))) {
             Ok(Some((Ok(end), _))) => known.deadline = Deadline::At(end),
@@ -135,10 +143,14 @@ impl Lease {
         }
     }
 
-    fn pause(&self, now: Duration) {
+    fn deadline(&self) -> Deadline {
+        self.lock().deadline
+    }
+
+    fn pause(&self, since: Duration) {
         let mut known = self.lock();
         if known.paused.is_none() {
-            known.paused = Some(now);
+            known.paused = Some(since);
             known.changes += 1;
         }
     }

@@ -28,6 +28,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Runs until SIGTERM or SIGINT. Members go on without it.
 pub(crate) async fn run(role: AgentRole) -> Result<()> {
     start_log();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the agent starts");
     let state = StateDir::open(&role.join.state)?;
     let mut serving = Serving::begin(&state, &*om_system::runtime().clock).await?;
     let runtime = om_system::runtime();
@@ -46,6 +47,11 @@ pub(crate) async fn run(role: AgentRole) -> Result<()> {
         voters: remote,
     };
     let agent = Agent::new(ports, settings(&role, &state)?);
+    // Before everything else: the lease of the agent before this one runs out.
+    let keeping = tokio::spawn({
+        let agent = agent.clone();
+        async move { agent.run().await }
+    });
 
     let at = SocketAddr::new(role.join.address, role.port);
     let endpoint = Endpoint::MutualTls { address: at, tls: identity.server_config(), identify: peer_of };
@@ -63,7 +69,7 @@ pub(crate) async fn run(role: AgentRole) -> Result<()> {
     let plugin = plugin.serve(agent.plugin_router(), endings.told(), DRAIN);
     tokio::select! {
         _ = async { futures::join!(own, plugin) } => {}
-        () = agent.run() => {}
+        kept = keeping => kept.context("the agent's work has ended")?,
         renewed = joining::keep(identity, &state, &role.join, runtime) => renewed?,
     }
     tracing::info!("ended; members go on");

@@ -100,6 +100,12 @@ pub trait Host: Send + Sync {
     /// The reverse of [`Self::freeze`]. Done also if it is not frozen or not mounted.
     async fn thaw(&self, target: &Path) -> Result<()>;
 
+    /// Sends SIGSTOP to every process of the other PID namespaces whose processes have the file system with this device number
+    /// mounted, except their first ones (which may continue them). Does not wait for them to stop: one that is frozen
+    /// (`docker pause`) will, before it runs an instruction of its own. One that was just being forked may be missed; asked
+    /// again and again, none is.
+    async fn stop_holders(&self, device: (u32, u32)) -> Result<()>;
+
     /// Kills every process outside our own mount namespace that has the file system with this device number mounted, with
     /// all others of its PID namespace. Returns once none is left, or [`ErrorKind::TimedOut`](crate::ErrorKind): a process
     /// that waits in a frozen file system cannot end. One that was shut down is thawed for them.

@@ -10,6 +10,11 @@
 //! again. What it held before it finds out from a server, which it has to ask after every lapse; the epoch was raised
 //! before the bar.
 //!
+//! Rosters change by one node at a time, and only once a majority knows the last: majorities of neighbouring rosters have a
+//! voter in common, those of others need not. So whoever asks says by which roster, and a voter that knows a newer one
+//! refuses: whatever is two behind is refused by somebody of each of its majorities. What was promised before that was
+//! promised before the newest roster was made: who bars waits until it has known its roster for a term.
+//!
 //! **Invariant:** an agent that has started anew does not know what it said before. For a whole term it answers a bar as if
 //! it had promised a term just before; and it promises nothing until no round of answers to a bar from before can still
 //! be under way ([`promises_after`]). That is short, so that agents may be restarted, even all at once, without a lapse.
@@ -47,13 +52,15 @@ pub fn bar_lasts(term: Duration) -> Duration {
 #[async_trait]
 pub trait Voter: Send + Sync {
     /// Promises `holder`, in its life `life`, to grant its lease to nobody's disadvantage for `term` from now: until then
-    /// [`Self::bar`] says so. [`ErrorKind::Refused`](crate::ErrorKind) while that life is barred, or if the voter has
-    /// just started ([`promises_after`]).
-    async fn renew(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<()>;
+    /// [`Self::bar`] says so. [`ErrorKind::Refused`](crate::ErrorKind) while that life is barred, if the voter has
+    /// just started ([`promises_after`]), or if it knows a roster newer than revision `roster`, by which it is asked, or none:
+    /// who is refused may learn more from a server.
+    async fn renew(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<()>;
 
     /// Promises `life` of `holder` nothing for a while ([`bar_lasts`]), and tells how long the last promise still runs (zero: none does). A
     /// voter that started less than `term` ago answers as if it had promised just before it ended.
-    async fn bar(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<Duration>;
+    /// [`ErrorKind::Refused`](crate::ErrorKind) if it knows a roster newer than revision `roster`, or none.
+    async fn bar(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<Duration>;
 }
 
 /// The voters, by where their agents answer.

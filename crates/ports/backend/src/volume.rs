@@ -113,7 +113,10 @@ pub trait VolumeProvider: Send + Sync {
         Err(PortError::new(ErrorKind::NotFound, "restore", subject, "there is no such snapshot"))
     }
 
-    /// Makes the volume available to this node for the holder of `epoch`. [`ErrorKind::Refused`] if that epoch was revoked.
+    /// Makes the volume available to this node for the holder of `epoch`, whose former holders have been fenced.
+    /// [`ErrorKind::Refused`] if that epoch was revoked, or a later one has attached. Unless [`Self::fencing`] is
+    /// [`Fencing::None`], writes of lower epochs that are still on their way are shut out by this alone: that a holder is
+    /// dead says nothing of them.
     async fn attach(&self, id: &VolumeId, epoch: Epoch) -> Result<Attachment>;
 
     /// This node's epoch is over: whatever still waits here for the volume's storage fails at once rather than when the

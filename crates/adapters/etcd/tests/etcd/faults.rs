@@ -169,3 +169,26 @@ async fn a_cluster_that_wants_certificates_gets_them() {
     let error = refused(&server.endpoints(), "om", Options { call_timeout: Duration::from_secs(1), ..tls(None) }).await;
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
 }
+
+#[tokio::test]
+async fn a_cluster_that_wants_a_password_gets_it() {
+    let server = EtcdServer::start();
+    let mut raw = etcd_client::Client::connect(server.endpoints(), None).await.expect("connected");
+    // The first call waits until etcd is up.
+    EtcdDb::connect(&server.endpoints(), "om", Options::default()).await.expect("connected");
+    raw.user_add("root", "right", None).await.expect("added");
+    raw.user_grant_role("root", "root").await.expect("granted");
+    raw.auth_enable().await.expect("enabled");
+    let with = |password: &str| Options { user: Some(("root".into(), password.into())), ..Options::default() };
+    let db = EtcdDb::connect(&server.endpoints(), "om", with("right")).await.expect("connected");
+    let mut watch = db.watch(&key("a")).await.expect("armed");
+    db.create(&key("a"), b"1").await.expect("created");
+    watch.changed().await.expect("told");
+    let started = Instant::now();
+    for options in [with("wrong"), Options::default()] {
+        let error = refused(&server.endpoints(), "om", options).await;
+        assert!(error.to_string().contains("password"), "{error}");
+    }
+    // Told at once: the right ones do not come by waiting.
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}

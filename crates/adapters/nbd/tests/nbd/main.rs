@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, unreachable_pub, reason = "helpers of tests are tests")]
 
 mod interrupted;
+mod mixed;
 mod world;
 
 use std::time::{Duration, Instant};

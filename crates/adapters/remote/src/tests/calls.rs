@@ -90,11 +90,11 @@ async fn the_agent_and_its_vote() {
     same!(recorder, remote, |port| NodeAgent::peers(port), views());
     same!(recorder, remote, |port| NodeAgent::grow(port, &volume()), ());
     let voter = &*agents.voter(&node("node-1"), running.address);
-    same!(recorder, voter, |port| Voter::renew(port, &node("node-2"), &life(), TERM), ());
+    same!(recorder, voter, |port| Voter::renew(port, &node("node-2"), &life(), 7, TERM), ());
     same!(
         recorder,
         voter,
-        |port| Voter::bar(port, &node("node-2"), &life(), TERM),
+        |port| Voter::bar(port, &node("node-2"), &life(), 7, TERM),
         Duration::from_nanos(1_500_000_001)
     );
     let names = &*agents.names(&node("node-1"), running.address);
@@ -148,11 +148,11 @@ async fn a_slow_call_delays_no_vote_and_a_late_vote_is_given_up() {
     }
     *recorder.delay.lock().expect("no panic") = Duration::ZERO;
     let voter = agents.voter(&me, at);
-    assert_eq!(voter.renew(&me, &life(), TERM).await, Ok(()));
+    assert_eq!(voter.renew(&me, &life(), 7, TERM).await, Ok(()));
     assert!(!slow.is_finished(), "the slow call ended too early to tell");
     *recorder.delay.lock().expect("no panic") = Duration::from_secs(60);
     let before = Instant::now();
-    let late = voter.renew(&me, &life(), TERM).await.expect_err("late");
+    let late = voter.renew(&me, &life(), 7, TERM).await.expect_err("late");
     assert_eq!(late.kind, ErrorKind::TimedOut, "{late}");
     assert!(before.elapsed() < Duration::from_millis(900), "{:?}", before.elapsed());
     assert!(late.to_string().contains(&at.to_string()) && late.to_string().contains("agent node-1"), "{late}");

@@ -204,11 +204,11 @@ impl NodeAgent for Recorder {
 
 #[async_trait]
 impl Voter for Recorder {
-    async fn renew(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<()> {
-        self.note(format!("renew {holder} {life} {term:?}"), ()).await
+    async fn renew(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<()> {
+        self.note(format!("renew {holder} {life} {roster} {term:?}"), ()).await
     }
-    async fn bar(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<Duration> {
-        self.note(format!("bar {holder} {life} {term:?}"), Duration::from_nanos(1_500_000_001)).await
+    async fn bar(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<Duration> {
+        self.note(format!("bar {holder} {life} {roster} {term:?}"), Duration::from_nanos(1_500_000_001)).await
     }
 }
 

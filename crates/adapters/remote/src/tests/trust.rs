@@ -82,7 +82,7 @@ async fn agents_vote_for_agents_and_leave_volumes_and_names_to_servers() {
     let (at, me) = (running.address, node("node-1"));
     let agents = |identity| RemoteAgents::new(identity, VolumeTraits::of(&*recorder));
     let another = agents(cluster.identity(PeerRole::Agent, "node-2"));
-    assert_eq!(another.voter(&me, at).renew(&me, &life(), std::time::Duration::from_secs(1)).await, Ok(()));
+    assert_eq!(another.voter(&me, at).renew(&me, &life(), 7, std::time::Duration::from_secs(1)).await, Ok(()));
     assert_eq!(another.agent(&me, at).fence(&service(), &member(), om_model::Epoch::new(1)).await, Ok(()));
     assert_eq!(recorder.asked().len(), 2);
     assert_eq!(another.volumes(&me, at).list().await.expect_err("an agent").kind, ErrorKind::Refused);

@@ -11,6 +11,7 @@ use om_backend::{ErrorKind, PortError, Result, Voter};
 use om_model::{Incarnation, NodeId, Roster, RosterNode};
 
 use crate::agent::Agent;
+use crate::roster::Current;
 
 /// Between two rounds when the last brought no majority.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -40,14 +41,20 @@ impl Agent {
         };
         let began = self.now();
         loop {
-            let roster = self.roster();
+            let Current { roster, since } = self.current_roster().clone();
             if roster.nodes.is_empty() {
                 return fail(ErrorKind::Unavailable, "the roster of agents is not known here yet");
             }
+            // Voters' clocks may be slower.
+            let theirs = |time: Duration| time * (1000 + DRIFT_MAX) / 1000 + Duration::from_millis(1);
             let again = match self.bar_round(&roster, node, life, term).await {
-                Some(free) if free.is_zero() => return Ok(()),
-                // The voter's clock may be the slower one.
-                Some(free) => free.saturating_sub(self.now()) * (1000 + DRIFT_MAX) / 1000 + Duration::from_millis(1),
+                Some(free) if free.is_zero() => {
+                    // What was promised by a roster before the last, and cannot be renewed any more, has run out by then; and
+                    // the bars last longer.
+                    self.sleep((since + theirs(term)).saturating_sub(self.now())).await;
+                    return Ok(());
+                }
+                Some(free) => theirs(free.saturating_sub(self.now())),
                 None => ASK_AGAIN,
             };
             if self.now() + again > began + term * TERMS {
@@ -63,7 +70,7 @@ impl Agent {
     async fn bar_round(&self, roster: &Roster, node: &NodeId, life: &Incarnation, term: Duration) -> Option<Duration> {
         let ask = |voter: &RosterNode| {
             let voter = self.voter(voter);
-            async move { voter.bar(node, life, term).await }
+            async move { voter.bar(node, life, roster.revision, term).await }
         };
         let mut asked: FuturesUnordered<_> = roster.nodes.iter().map(ask).collect();
         let mut free = Vec::new();
@@ -73,7 +80,7 @@ impl Agent {
             match answer {
                 Ok(left) if left.is_zero() => free.push(Duration::ZERO),
                 Ok(left) => free.push(self.now() + left),
-                Err(error) => tracing::debug!(%error, "a voter was not asked"),
+                Err(error) => self.not_voted(&error),
             }
             if free.iter().filter(|free| free.is_zero()).count() >= roster.majority() {
                 return Some(Duration::ZERO);

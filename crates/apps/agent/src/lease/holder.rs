@@ -2,8 +2,10 @@
 //!
 //! Two loops, so that neither waits for the other: one asks voters and nothing else; the other writes the deadline where the
 //! members' programs read it. Past the deadline a member's program stops its engine without us; for one that was paused
-//! the agent takes the address away, so that no client is answered, and freezes the file system. **Invariant:** a mount's deadline is written after its file system was thawed, so that a deadline in
-//! the future means that nothing is frozen: an agent that starts anew knows by it how things stand.
+//! the agent takes the address away, so that no client is answered, stops the engine from outside, so that it does not run on
+//! when it is resumed, and freezes the file system. **Invariant:** a mount's deadline is written after all that was undone or
+//! (the stop, which PID 1 undoes) is over, so that a deadline in the future means that nothing is frozen: an agent that
+//! starts anew knows by it how things stand.
 
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use futures::stream::FuturesUnordered;
 use om_backend::host::ControlFile;
 use om_backend::{ErrorKind, PortError, Result};
 use om_engines::member::LEASE_FILE;
+use om_model::VolumeRole;
 
 use super::Lease;
 use crate::agent::Agent;
@@ -78,18 +81,18 @@ impl Agent {
         let asked = self.now();
         let ask = |voter| {
             let voter = self.voter(voter);
-            let (node, life) = (&node, &life);
-            async move { voter.renew(node, life, lease.term).await }
+            let (node, life, roster) = (&node, &life, &roster);
+            async move { voter.renew(node, life, roster.revision, lease.term).await }
         };
         let mut answers: FuturesUnordered<_> = roster.nodes.iter().map(ask).collect();
         let mut promised = 0;
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(()) => promised += 1,
-                Err(error) => tracing::debug!(%error, "not promised"),
+                Err(error) => self.not_voted(&error),
             }
-            if promised == roster.majority() {
-                lease.extend(asked, self.now());
+            if promised == roster.majority() && lease.extend(asked, self.now()) {
+                tracing::info!("a majority of the agents promises the lease");
             }
         }
     }
@@ -155,9 +158,10 @@ impl Agent {
             if let Some(address) = self.address_of(mounted).await? {
                 self.remove_address(address).await?;
             }
+            let stopped = self.stop_beside_the_first(mounted).await;
             self.ports.host.freeze(&mounted.path).await?;
             lease.note_frozen(&mounted.path, true);
-            return Ok(());
+            return stopped;
         }
         if self.is_over(mounted) {
             return Ok(());
@@ -173,6 +177,16 @@ impl Agent {
         // Kept until here: an agent that dies in between begins with a lapse again.
         lease.note_thawed(&mounted.path);
         self.write_deadline(mounted).await.map(|_| ())
+    }
+
+    /// Stops the member's processes from outside, PID 1 being perhaps paused with them: they stop before they run again. PID 1
+    /// continues them once it sees a deadline in the future again; so this is done only on behalf of the mount in which it
+    /// looks for that, and never after the deadline was written there.
+    async fn stop_beside_the_first(&self, mounted: &Mounted) -> Result<()> {
+        match mounted.control_device().filter(|_| mounted.volume.role == VolumeRole::Data) {
+            Some(device) => self.ports.host.stop_holders(device).await,
+            None => Ok(()),
+        }
     }
 
     /// Thaws what the lapse of a lease may have frozen.

@@ -1,7 +1,7 @@
 //! Promising other nodes their leases. In memory: see [`om_backend::lease`] for why that is enough.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use om_backend::{Clock, ErrorKind, PortError, Result, Voter};
 use om_model::{Incarnation, NodeId};
 
 use crate::agent::Agent;
+use crate::roster::Current;
 
 /// What this agent promised, since it started.
 pub(crate) struct Promises {
@@ -66,13 +67,37 @@ impl Promises {
     }
 }
 
+impl Agent {
+    /// Votes are given only to those whose roster is no older than ours. The roster does not change while the result is
+    /// held: once this agent has said that it knows a roster, nobody is promised anything by an older one.
+    fn vote_by(&self, roster: u64, action: &str, holder: &NodeId) -> Result<MutexGuard<'_, Current>> {
+        let known = self.current_roster();
+        let detail = match known.roster.revision {
+            0 => "this agent does not know the roster yet".to_owned(),
+            revision if revision > roster => {
+                format!("your roster is over: this agent knows {revision}, and not {roster}")
+            }
+            // Behind ours or the same. If this agent is behind, its next report brings the new one.
+            _ => return Ok(known),
+        };
+        Err(PortError::new(ErrorKind::Refused, action, format!("the lease of node {holder}"), detail)
+            .advise("a server tells the present roster"))
+    }
+}
+
 #[async_trait]
 impl Voter for Agent {
-    async fn renew(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<()> {
-        self.known.promises.renew(holder, life, term)
+    async fn renew(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<()> {
+        let known = self.vote_by(roster, "renew", holder)?;
+        let promised = self.known.promises.renew(holder, life, term);
+        drop(known);
+        promised
     }
 
-    async fn bar(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<Duration> {
-        Ok(self.known.promises.bar(holder, life, term))
+    async fn bar(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<Duration> {
+        let known = self.vote_by(roster, "bar", holder)?;
+        let left = self.known.promises.bar(holder, life, term);
+        drop(known);
+        Ok(left)
     }
 }

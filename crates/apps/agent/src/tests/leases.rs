@@ -8,7 +8,7 @@ use super::crashes::crash_after;
 use super::*;
 
 /// Renews and enforces once, and lets everything that follows from it end.
-fn keep(world: &World, agent: &Agent) {
+pub(super) fn keep(world: &World, agent: &Agent) {
     let lease = agent.known.lease.as_ref().expect("these volumes need a lease");
     world.run(async {
         agent.renew_round(lease).await;
@@ -18,14 +18,14 @@ fn keep(world: &World, agent: &Agent) {
 }
 
 /// An agent that knows the roster and has been up for long.
-fn known(world: &World, host: &FakeHost, count: u16) -> Agent {
+pub(super) fn known(world: &World, host: &FakeHost, count: u16) -> Agent {
     let agent = world.agent_on(host.clone());
     world.run(agent.take_roster(roster(count))).unwrap();
     world.clock.advance(TERM);
     agent
 }
 
-fn holds(world: &World, agent: &Agent) -> bool {
+pub(super) fn holds(world: &World, agent: &Agent) -> bool {
     agent.known.lease.as_ref().unwrap().spell(world.clock.time()).is_some()
 }
 
@@ -45,7 +45,7 @@ fn beside_lease<T>(world: &World, agent: &Agent, work: impl Future<Output = T>) 
 }
 
 /// Runs `work` while something else goes on that never ends.
-async fn beside<T>(endless: impl Future<Output = ()>, work: impl Future<Output = T>) -> T {
+pub(super) async fn beside<T>(endless: impl Future<Output = ()>, work: impl Future<Output = T>) -> T {
     match select(std::pin::pin!(work), std::pin::pin!(endless)).await {
         Either::Left((value, _)) => value,
         Either::Right(_) => unreachable!("it never ends"),
@@ -129,6 +129,10 @@ fn a_false_alarm_costs_a_pause() {
     let (device, old) = (world.device_at(&path), deadline(&world, &world.host, &path).unwrap());
     lapse(&world, &agent);
     assert!(world.host.is_frozen(device) && addresses(&world).is_empty());
+    assert!(world.host.is_stopped(container), "paused, it is not to run on when it is resumed");
+    let done = world.host.history();
+    let at = |call: &str| done.iter().position(|entry| entry.starts_with(call));
+    assert!(at("remove ") < at("stop") && at("stop") < at("freeze"), "{done:?}");
     assert!(old <= world.clock.time() && deadline(&world, &world.host, &path) == Some(old));
 
     world.control.set_down(true);
@@ -240,14 +244,20 @@ fn move_from_a_holder_that_renews(offset: Duration, restart: Option<Duration>) {
     beside_lease(&world, &holder, beside(claimant.keep_lease(), holder.sleep(TERM / 2 + offset)));
     world.assign_here(0);
 
-    let restart_voter = || world.voters.put(node(3), Arc::new(world.agent_on(FakeHost::new(node(3)))));
+    let third = FakeHost::new(node(3));
+    world.run(world.agent_on(third.clone()).take_roster(roster(3))).unwrap();
+    let restart_voter = async || {
+        let voter = world.agent_on(third.clone());
+        voter.recall_roster().await;
+        world.voters.put(node(3), Arc::new(voter));
+    };
     if restart == Some(Duration::ZERO) {
-        restart_voter();
+        world.run(restart_voter());
     }
     let restarting = async {
         if let Some(after) = restart.filter(|after| !after.is_zero()) {
             holder.sleep(after).await;
-            restart_voter();
+            restart_voter().await;
         }
         futures::future::pending::<()>().await;
     };
@@ -289,7 +299,7 @@ fn no_majority_no_mount() {
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
     world.voters.set_away(&node(3), false);
     world.run(agent.lease_over(&node(2), &life)).expect("two of three, and none promised anything");
-    world.run(agent.renew(&node(2), &life, TERM)).expect_err("it is barred");
+    world.run(agent.renew(&node(2), &life, 3, TERM)).expect_err("it is barred");
 }
 
 #[test]
@@ -303,7 +313,7 @@ fn a_mount_that_waits_for_a_lease_may_be_cut_off_anywhere() {
         let life = "boot-0".parse().unwrap();
         for index in 2..=3 {
             let voter = om_backend::Voters::voter(&world.voters, &node(index), "10.0.0.2:1".parse().unwrap());
-            world.run(voter.renew(&node(2), &life, TERM)).unwrap();
+            world.run(voter.renew(&node(2), &life, 3, TERM)).unwrap();
         }
         let over = world.clock.time() + TERM;
         let name = data(0).parse().unwrap();

@@ -61,6 +61,21 @@ fn without_servers_what_is_mounted_can_be_mounted_again_and_nothing_else() {
 }
 
 #[test]
+fn who_asks_for_a_member_that_could_not_be_mounted_is_told_why() {
+    let world = World::new();
+    let agent = world.agent();
+    let ask = || block_on(agent.status(&service(), &member(0))).unwrap_err().detail;
+    let before = ask();
+    world.control.set_down(true);
+    let error = world.run(agent.mount(&data(0).parse().unwrap(), "run")).unwrap_err();
+    assert_eq!(ask(), format!("{before}: {error}"));
+    world.control.set_down(false);
+    world.run(agent.mount(&data(0).parse().unwrap(), "run")).unwrap();
+    world.run(agent.unmount(&data(0).parse().unwrap(), "run")).unwrap();
+    assert_eq!(ask(), before, "what is over is not told");
+}
+
+#[test]
 fn another_nodes_member_is_not_touched() {
     let world = World::new();
     let (elsewhere, life) = ("node-2".parse().unwrap(), "boot-0".parse().unwrap());

@@ -143,3 +143,20 @@ fn asked_to_stop_without_the_lease_it_waits_for_it_and_then_ends_gracefully() {
     world.lease_until(1_000_000);
     assert_eq!(life.go_on(500), Some(0));
 }
+
+#[test]
+fn frozen_through_a_whole_lapse_it_continues_what_was_stopped_from_outside() {
+    for lapse in [1, 500, 15_000] {
+        let (world, mut life) = up(0, 5_000);
+        assert!(until(&mut life, |_| world.now() > 4_900));
+        assert!(!world.is_stopped());
+        // Nothing here ran from before the deadline until the lease was back; the agent has stopped the others meanwhile.
+        world.now_ms.store(5_000 + lapse, Ordering::SeqCst);
+        world.stopped.store(true, Ordering::SeqCst);
+        world.lease_until(1_000_000);
+        assert!(until(&mut life, |_| !world.is_stopped()));
+        assert!(world.now() <= 5_000 + lapse + 400, "at {}", world.now());
+        assert!(until(&mut life, Life::is_up));
+        assert_eq!(life.status().starts, 1, "a pause is no restart");
+    }
+}

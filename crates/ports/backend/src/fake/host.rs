@@ -2,6 +2,8 @@
 //!
 //! Every call gives way before and after its effect, so that a test can drop it on either side: a crash at every await.
 
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,8 @@ struct State {
     /// File systems that were shut down: nothing can be read or written there any more.
     shut_down: BTreeSet<(u32, u32)>,
     frozen: BTreeSet<(u32, u32)>,
+    /// Containers of which everything but PID 1 was stopped.
+    stopped: BTreeSet<u32>,
     addresses: BTreeSet<(String, IpAddr)>,
     /// What was done to file systems, processes and addresses, in order.
     history: Vec<String>,
@@ -102,6 +106,16 @@ impl FakeHost {
         self.state().containers.get(&pid).map_or(0, Vec::len)
     }
 
+    /// True if everything of the container of that process but PID 1 was stopped.
+    pub fn is_stopped(&self, pid: u32) -> bool {
+        self.state().stopped.contains(&pid)
+    }
+
+    /// PID 1 of the container continues everything.
+    pub fn continue_container(&self, pid: u32) {
+        self.state().stopped.remove(&pid);
+    }
+
     /// The container's last process ends.
     pub fn end_container(&self, pid: u32) {
         self.state().containers.remove(&pid);
@@ -153,88 +167,6 @@ impl FakeHost {
     /// The source of the mount at `target`.
     pub fn source_of(&self, target: &Path) -> Option<Source> {
         self.state().mounts.iter().rfind(|m| m.mount.target == target).map(|m| m.source.clone())
-    }
-}
-
-impl State {
-    /// The file system that `path` lies in, and its path there.
-    fn locate(&self, path: &Path) -> ((u32, u32), PathBuf) {
-        let around = self.mounts.iter().filter(|m| path.starts_with(&m.mount.target));
-        match around.max_by_key(|m| m.mount.target.components().count()) {
-            Some(m) => (m.mount.device, path.strip_prefix(&m.mount.target).unwrap_or(path).to_owned()),
-            None => (ROOT_DEVICE, path.to_owned()),
-        }
-    }
-
-    fn device_at(&self, target: &Path) -> Option<(u32, u32)> {
-        self.mounts.iter().rfind(|m| m.mount.target == target).map(|m| m.mount.device)
-    }
-
-    fn in_use(&self, device: (u32, u32)) -> bool {
-        let elsewhere = self.containers.values().flatten().any(|mount| mount.device == device);
-        elsewhere || self.mounts.iter().any(|m| m.mount.device == device)
-    }
-
-    fn device_for(&mut self, source: &Source) -> Result<((u32, u32), &'static str)> {
-        match source {
-            Source::Directory(_) | Source::ReadOnlyFile(_) => return Ok((ROOT_DEVICE, "ext4")),
-            Source::Image { path, format, .. } => {
-                let known = self.images.iter().find(|(_, image)| *image == path).map(|(device, _)| *device);
-                if known.is_some_and(|device| self.in_use(device)) {
-                    return Err(PortError::new(ErrorKind::Refused, "mount", path.display(), "it is in use"));
-                }
-                if *format {
-                    *self.formatted.entry(path.clone()).or_default() += 1;
-                }
-                if !self.formatted.contains_key(path) {
-                    return Err(PortError::new(ErrorKind::Refused, "mount", path.display(), "no file system on it"));
-                }
-                // An image keeps its number, by which its files are kept.
-                let device = known.unwrap_or_else(|| {
-                    self.next_minor += 1;
-                    (LOOP_MAJOR, self.next_minor)
-                });
-                self.images.insert(device, path.clone());
-                return Ok((device, "ext4"));
-            }
-            Source::Memory { .. } => {}
-        }
-        self.next_minor += 1;
-        Ok(((0, self.next_minor), "tmpfs"))
-    }
-
-    fn mount(&mut self, source: &Source, target: &Path) -> Result<()> {
-        if self.mounts.iter().any(|m| m.mount.target == target) {
-            return Ok(());
-        }
-        let (device, kind) = self.device_for(source)?;
-        let mount = Mount { target: target.to_owned(), device, kind: kind.to_owned() };
-        self.folders.remove(target);
-        self.mounts.push(Mounted { mount, source: source.clone() });
-        Ok(())
-    }
-
-    fn unmount(&mut self, target: &Path) -> Result<()> {
-        let under = self.mounts.iter().any(|m| m.mount.target != target && m.mount.target.starts_with(target));
-        if under {
-            return Err(PortError::new(
-                ErrorKind::Refused,
-                "unmount",
-                target.display(),
-                "something is mounted below it",
-            ));
-        }
-        if let Some(at) = self.mounts.iter().rposition(|m| m.mount.target == target) {
-            let device = self.mounts.remove(at).mount.device;
-            if !self.in_use(device) {
-                // The next mount is a new life of the file system.
-                self.shut_down.remove(&device);
-                self.frozen.remove(&device);
-                self.files.retain(|(held, _), _| *held != device || lasting(device));
-            }
-        }
-        self.folders.remove(target);
-        Ok(())
     }
 }
 
@@ -345,6 +277,14 @@ impl Host for FakeHost {
         let mut state = self.state();
         let device = state.device_at(target);
         state.frozen.retain(|frozen| Some(*frozen) != device);
+        Ok(())
+    }
+
+    async fn stop_holders(&self, device: (u32, u32)) -> Result<()> {
+        give_way().await;
+        self.note("stop", format!("{device:?}"));
+        self.state().stop(device);
+        give_way().await;
         Ok(())
     }
 

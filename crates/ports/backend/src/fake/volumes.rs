@@ -34,6 +34,16 @@ impl Pool {
         }
     }
 
+    /// Gives `epoch` and later ones a generation of their own, with what is on the present one.
+    fn begin_generation(&mut self, id: &VolumeId, epoch: Epoch) {
+        if self.generation.get(id).is_some_and(|present| *present >= epoch) {
+            return;
+        }
+        let content = self.content.get(&self.present(id)).cloned().unwrap_or_default();
+        self.generation.insert(id.clone(), epoch);
+        self.content.insert(self.present(id), content);
+    }
+
     fn forget(&mut self, id: &VolumeId) {
         let present = self.present(id);
         self.content.remove(&present);
@@ -118,14 +128,9 @@ impl VolumeProvider for FakeVolumes {
             return Err(absent("revoke", id));
         }
         let pool = &mut world.pool;
-        if pool.generation.get(id).is_some_and(|present| *present > epoch) {
-            return Ok(());
-        }
-        let content = pool.content.get(&pool.present(id)).cloned().unwrap_or_default();
-        pool.generation.insert(id.clone(), epoch.next());
+        pool.begin_generation(id, epoch.next());
         let floor = pool.floor.entry(id.clone()).or_default();
         *floor = epoch.next().max(*floor);
-        pool.content.insert(pool.present(id), content);
         Ok(())
     }
 
@@ -171,6 +176,9 @@ impl VolumeProvider for FakeVolumes {
             return Err(PortError::new(ErrorKind::Refused, "attach", format!("volume {id}"), detail));
         }
         *floor = epoch;
+        if self.fencing != Fencing::None {
+            world.pool.begin_generation(id, epoch);
+        }
         Ok(Attachment::Directory(world.pool.present(id)))
     }
 

@@ -69,16 +69,16 @@ impl FakeVoter {
 
 #[async_trait]
 impl Voter for FakeVoter {
-    async fn renew(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<()> {
+    async fn renew(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<()> {
         let voter = self.reach().await?;
-        let result = voter.renew(holder, life, term).await;
+        let result = voter.renew(holder, life, roster, term).await;
         give_way().await;
         result
     }
 
-    async fn bar(&self, holder: &NodeId, life: &Incarnation, term: Duration) -> Result<Duration> {
+    async fn bar(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<Duration> {
         let voter = self.reach().await?;
-        let result = voter.bar(holder, life, term).await;
+        let result = voter.bar(holder, life, roster, term).await;
         give_way().await;
         result
     }

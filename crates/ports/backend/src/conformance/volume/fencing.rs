@@ -27,6 +27,7 @@ pub async fn suite(old: &dyn VolumeProvider, new: &dyn VolumeProvider, using: &U
     late_writes(old, new, using, &id).await;
     two_lost(old, new, using, &id).await;
     together(old, new, using, &id).await;
+    unrevoked(old, new, using, &id).await;
     old.delete(&id).await.expect("a volume that was revoked is deleted");
     assert!(new.list().await.unwrap().is_empty(), "nothing is left");
     // A volume of the same name has a life of its own, epochs included.
@@ -107,4 +108,30 @@ async fn together(old: &dyn VolumeProvider, new: &dyn VolumeProvider, using: &Us
     assert_eq!(holder.read("third").as_deref(), Some("three"));
     holder.end();
     old.detach(id).await.unwrap();
+}
+
+/// Epoch 16 ended without a revocation, for its node was reborn or an operator vouched for it: its writes may be on their way
+/// all the same. To attach the next epoch shuts them out.
+async fn unrevoked(old: &dyn VolumeProvider, new: &dyn VolumeProvider, using: &Using<'_>, id: &VolumeId) {
+    let mut former = using(&old.attach(id, Epoch::new(16)).await.unwrap());
+    former.write("sixteenth", "sixteen");
+    let next = new.attach(id, Epoch::new(17)).await.expect("the next epoch is attached without a revocation");
+    let mut holder = using(&next);
+    assert_eq!(holder.read("sixteenth").as_deref(), Some("sixteen"), "what the former holder had flushed is there");
+    former.write("sixteenth", "late");
+    former.write("late", "late");
+    holder.write("seventeenth", "seventeen");
+    refuses(old, id, 16).await;
+    holder.end();
+    assert_eq!(new.attach(id, Epoch::new(17)).await.expect("the same holder again"), next);
+    new.detach(id).await.unwrap();
+    assert_eq!(new.attach(id, Epoch::new(17)).await.expect("and after a detach"), next);
+    let holder = using(&next);
+    let found = ["sixteenth", "late", "seventeenth"].map(|name| holder.read(name));
+    assert_eq!(found, [Some("sixteen".to_owned()), None, Some("seventeen".to_owned())]);
+    old.abandon(id).await.unwrap();
+    former.end();
+    old.detach(id).await.unwrap();
+    holder.end();
+    new.detach(id).await.unwrap();
 }
