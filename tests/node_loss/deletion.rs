@@ -16,6 +16,7 @@ pub(crate) fn a_service_is_deleted_while_a_node_is_away(fleet: &mut Fleet) {
     fleet.all_healthy();
     let service = fleet.json(&["get", SERVICE]);
     let id = service["id"].as_str().expect("an id").to_owned();
+    let held: Vec<String> = (0..3).filter_map(|at| fleet.member(at)["address"].as_str().map(str::to_owned)).collect();
     let at = fleet.holder(fleet.standby_apart());
     assert!(!fleet.mounted(at).is_empty(), "the node that goes away holds something");
     fleet.cut_link(at);
@@ -25,21 +26,24 @@ pub(crate) fn a_service_is_deleted_while_a_node_is_away(fleet: &mut Fleet) {
     assert!(!fleet.mounted(at).is_empty(), "what is away cannot have been cleared");
     fleet.heal_link(at);
     eventually(FINISHED_WITHIN, "nothing is left of the service", || {
-        let left = left_of(fleet, &id);
+        let left = left_of(fleet, &id, &held);
         if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
     });
     fleet.one_writer();
 }
 
 /// What is left of a service, by what hosts, storage, Docker and DNS show.
-fn left_of(fleet: &Fleet, id: &str) -> Vec<String> {
+fn left_of(fleet: &Fleet, id: &str, held: &[String]) -> Vec<String> {
     let mut left = Vec::new();
     let mut add = |what: &str, found: Vec<String>| left.extend(found.iter().map(|found| format!("{what} {found}")));
     for (at, node) in fleet.hosts.nodes.iter().enumerate() {
-        add(&format!("mount on {}", node.name), fleet.mounted(at));
+        let mounted = fleet.mounted(at).into_iter().filter(|name| name.contains(id)).collect();
+        add(&format!("mount on {}", node.name), mounted);
         let own = addresses(node).unwrap_or_else(|error| vec![error]);
-        add(&format!("address on {}", node.name), own.into_iter().filter(|own| *own != node.address).collect());
-        let containers = node.docker(&["ps", "--all", "--format", "{{.Names}}"]).unwrap_or_else(|error| error);
+        add(&format!("address on {}", node.name), own.into_iter().filter(|own| held.contains(own)).collect());
+        let filter = format!("name=^{SERVICE}-");
+        let containers = node.docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
+        let containers = containers.unwrap_or_else(|error| error);
         add(&format!("container on {}", node.name), containers.lines().map(str::to_owned).collect());
         for index in 0..3 {
             let name = format!("{SERVICE}-{index}.{CLUSTER}-openmanage.com");
@@ -49,13 +53,14 @@ fn left_of(fleet: &Fleet, id: &str) -> Vec<String> {
             add(&format!("name at {}: {name}", node.name), answer.lines().map(str::to_owned).collect());
         }
     }
-    let services = fleet.hosts.nodes[0].docker(&["service", "ls", "--format", "{{.Name}}"]);
+    let filter = format!("name={SERVICE}-");
+    let services = fleet.hosts.nodes[0].docker(&["service", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
     add("deployment", services.unwrap_or_else(|error| error).lines().map(str::to_owned).collect());
     let loops = run(&["losetup", "--noheadings", "--list", "--output", "NAME,BACK-FILE"]).unwrap_or_default();
     add("loop device", loops.lines().filter(|line| line.contains(id)).map(str::to_owned).collect());
     let files = run(&["find", &fleet.hosts.backing().display().to_string(), "-name", &format!("*{id}*")]);
     add("file", files.unwrap_or_else(|error| error).lines().map(str::to_owned).collect());
-    let programs = run(&["pgrep", "--list-full", "--full", &format!("(qemu|mount).*{id}")]).unwrap_or_default();
+    let programs = run(&["pgrep", "--list-full", "--full", &format!("^[^ ]*qemu.*{id}")]).unwrap_or_default();
     add("process", programs.lines().map(str::to_owned).collect());
     let listed = fleet.try_call(&["list"]).unwrap_or_else(|error| error);
     add("record", listed.lines().filter(|line| line.contains(SERVICE)).map(str::to_owned).collect());

@@ -1,6 +1,6 @@
 //! What the fleet's servers say, and waiting for it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -9,6 +9,9 @@ use super::{Fleet, HEALTHY_WITHIN, SERVICE};
 use crate::eventually;
 use crate::runner::Scene;
 use crate::testbed::Host;
+
+/// How long the servers may say "in a moment".
+const A_MOMENT: Duration = Duration::from_secs(20);
 
 impl Fleet {
     /// The nodes whose servers may be asked: with power, and not cut off.
@@ -35,13 +38,20 @@ impl Fleet {
         last
     }
 
-    /// Calls the command line.
+    /// Calls the command line; again, for a while, as long as it says that this is all there is to do.
     ///
     /// # Panics
     /// If it fails.
     #[track_caller]
     pub fn call(&self, arguments: &[&str]) -> String {
-        self.try_call(arguments).unwrap_or_else(|error| panic!("openmanage {}: {error}", arguments.join(" ")))
+        let began = Instant::now();
+        loop {
+            match self.try_call(arguments) {
+                Ok(printed) => return printed,
+                Err(error) if error.contains("try again in a moment") && began.elapsed() < A_MOMENT => self.pass(1),
+                Err(error) => panic!("openmanage {}: {error}", arguments.join(" ")),
+            }
+        }
     }
 
     /// Calls the command line for JSON.
@@ -59,7 +69,8 @@ impl Fleet {
     /// If it fails.
     #[track_caller]
     pub fn json(&self, arguments: &[&str]) -> Value {
-        self.try_json(arguments).unwrap_or_else(|error| panic!("openmanage {}: {error}", arguments.join(" ")))
+        let printed = self.call(&[&["--output", "json"], arguments].concat());
+        serde_json::from_str(&printed).unwrap_or_else(|error| panic!("no JSON ({error}): {printed}"))
     }
 
     /// The service's members as the servers see them.

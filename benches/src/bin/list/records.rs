@@ -101,6 +101,7 @@ fn service(name: &ServiceName, id: &ServiceId) -> Result<ServiceRecord> {
         primary: Some(MemberName::of(name, 0)),
         spec,
         phase: Phase::Stopped,
+        recoveries: Vec::new(),
         queue: Vec::new(),
         origin: id.as_str().parse()?,
         configuration: 1,

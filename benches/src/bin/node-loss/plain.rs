@@ -131,7 +131,8 @@ impl Plain {
             let ps = ["service", "ps", SERVICE, "--filter", "desired-state=running", "--format", format];
             let tasks = asked.docker(&ps)?;
             let running = tasks.lines().find_map(|line| line.split_once(" Running").map(|(node, _)| node));
-            let node = running.ok_or_else(|| format!("no task runs: {tasks}"))?;
+            let said = || asked.docker(&["service", "logs", "--raw", "--tail", "5", SERVICE]).unwrap_or_default();
+            let node = running.ok_or_else(|| format!("no task runs: {tasks}; the last said: {}", said()))?;
             let at = self.hosts.nodes.iter().position(|host| host.name == node).ok_or("no such node")?;
             self.database(&[at]).query(&self.hosts.client, "SELECT 1").map(|_| at)
         })

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use om_model::{ClusterName, FieldError, RegionName};
 use serde::{Deserialize, Serialize};
 
-use crate::roles::{self, AgentRole, ServerRole, StorageRole};
 use crate::Environment;
 use crate::args::{Cli, ClusterCommand, Command, ControlDbWord, ImageCommand, UpArgs, VolumeWord};
+use crate::roles::{self, AgentRole, ServerRole, StorageRole};
 
 /// A command that the program carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -124,7 +124,9 @@ impl FromStr for AddressRange {
 /// Reads `FIRST-LAST` as ports.
 pub(crate) fn ports(text: &str) -> Result<(u16, u16), String> {
     let range = text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
-    range.filter(|(first, last)| first <= last && *first > 0).ok_or_else(|| "accepted: FIRST-LAST, two ports".to_owned())
+    range
+        .filter(|(first, last)| first <= last && *first > 0)
+        .ok_or_else(|| "accepted: FIRST-LAST, two ports".to_owned())
 }
 
 pub(crate) fn server(args: ServerArgs, state: PathBuf) -> ServerRole {
@@ -145,10 +147,9 @@ pub(crate) fn server(args: ServerArgs, state: PathBuf) -> ServerRole {
 
 pub(crate) fn agent(args: AgentArgs, state: PathBuf) -> AgentRole {
     let volumes = match args.volumes {
-        SharedVolumeWord::SharedFile => SharedVolumes::SharedFile {
-            pool: args.pool.unwrap_or_default(),
-            server_side_copy: args.server_side_copy,
-        },
+        SharedVolumeWord::SharedFile => {
+            SharedVolumes::SharedFile { pool: args.pool.unwrap_or_default(), server_side_copy: args.server_side_copy }
+        }
         SharedVolumeWord::Nbd => SharedVolumes::Nbd { storage: args.storage.unwrap_or_default() },
     };
     AgentRole {

@@ -3,9 +3,8 @@
 use futures::stream::BoxStream;
 use om_api::{
     ChangeQuery, Cluster, ConfigureService, Connection, CreateService, DeleteQuery, Drain, Engine, Event, EventQuery,
-    FenceNode,
-    GrowService, JoinToken, LogQuery, LogRecord, Member, NewJoinToken, Node, Operation, OperationQuery, Page, PageQuery,
-    Password, Plan, RestartService, Service, Volume, path,
+    FenceNode, GrowService, JoinToken, LogQuery, LogRecord, Member, NewJoinToken, Node, Operation, OperationQuery,
+    Page, PageQuery, Password, Plan, RestartService, Service, Volume, path,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::Value;

@@ -52,10 +52,7 @@ pub(crate) async fn forget(State(app): State<App>, InPath(name): InPath<String>)
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) async fn token(
-    State(app): State<App>,
-    InBody(request): InBody<NewJoinToken>,
-) -> Answer<impl IntoResponse> {
+pub(crate) async fn token(State(app): State<App>, InBody(request): InBody<NewJoinToken>) -> Answer<impl IntoResponse> {
     let role = match request.role.as_str() {
         "agent" => PeerRole::Agent,
         "storage" => PeerRole::Storage,

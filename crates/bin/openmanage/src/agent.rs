@@ -48,10 +48,8 @@ pub(crate) async fn run(role: AgentRole) -> Result<()> {
     };
     let agent = Agent::new(ports, settings(&role, &state)?);
     // Before everything else: the lease of the agent before this one runs out.
-    let keeping = tokio::spawn({
-        let agent = agent.clone();
-        async move { agent.run().await }
-    });
+    let keeping = agent.clone();
+    runtime.tasks.spawn("agent", Box::pin(async move { keeping.run().await }));
 
     let at = SocketAddr::new(role.join.address, role.port);
     let endpoint = Endpoint::MutualTls { address: at, tls: identity.server_config(), identify: peer_of };
@@ -69,7 +67,6 @@ pub(crate) async fn run(role: AgentRole) -> Result<()> {
     let plugin = plugin.serve(agent.plugin_router(), endings.told(), DRAIN);
     tokio::select! {
         _ = async { futures::join!(own, plugin) } => {}
-        kept = keeping => kept.context("the agent's work has ended")?,
         renewed = joining::keep(identity, &state, &role.join, runtime) => renewed?,
     }
     tracing::info!("ended; members go on");

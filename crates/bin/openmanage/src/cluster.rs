@@ -67,8 +67,13 @@ impl Cluster {
             voters: Arc::new(Alone),
         };
         std::fs::create_dir_all(state.mounts()).context("cannot make the folder for mounts")?;
-        let agent_settings =
-            AgentSettings { mounts: state.mounts(), program, state: state.root().to_owned(), addresses: None, cluster: None };
+        let agent_settings = AgentSettings {
+            mounts: state.mounts(),
+            program,
+            state: state.root().to_owned(),
+            addresses: None,
+            cluster: None,
+        };
         let agent = Agent::new(agent_ports, agent_settings);
         let ports = Ports {
             db,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Instant, SystemTime};
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FallocateFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 
 use super::Kind;
 use super::cache::{Dirty, read_what_is_there};
@@ -115,8 +115,17 @@ impl Files {
         if metadata.is_file() { end.max(metadata.len()) } else { metadata.len() }
     }
 
-    pub(super) fn make_folder(&self, parent: u64, name: &OsStr, mode: u32) -> io::Result<(Metadata, u64)> {
-        rustix::fs::mkdirat(&*self.nodes.get(parent)?, name, Mode::from_raw_mode(mode))?;
+    pub(super) fn make_folder(
+        &self,
+        parent: u64,
+        name: &OsStr,
+        mode: u32,
+        owner: (u32, u32),
+    ) -> io::Result<(Metadata, u64)> {
+        let folder = self.nodes.get(parent)?;
+        rustix::fs::mkdirat(&*folder, name, Mode::from_raw_mode(mode))?;
+        let (user, group) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+        rustix::fs::chownat(&*folder, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
         self.find(parent, name)
     }
 
@@ -185,12 +194,16 @@ impl Files {
         mode: u32,
         flags: i32,
         process: u32,
+        owner: (u32, u32),
     ) -> io::Result<(Metadata, u64)> {
         let asked = OFlags::from_bits_retain(flags.unsigned_abs());
         let how = OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDWR | (asked & OFlags::EXCL);
         let made = rustix::fs::openat(&*self.nodes.get(parent)?, name, how, Mode::from_raw_mode(mode))?;
+        let made = File::from(made);
+        // The kernel asks for this only where it found nothing.
+        std::os::unix::fs::fchown(&made, Some(owner.0), Some(owner.1))?;
         if asked.contains(OFlags::TRUNC) {
-            File::from(made).set_len(0)?;
+            made.set_len(0)?;
         }
         let metadata = self.nodes.find(parent, name)?;
         let handle = self.open(metadata.ino(), flags, process)?;

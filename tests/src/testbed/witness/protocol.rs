@@ -150,9 +150,9 @@ impl Filesystem for Protocol {
         self.answer(reply, work, |reply, found| reply.attr(&NOT_AT_ALL, &seen(&found)));
     }
 
-    fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, mode: u32, mask: u32, reply: ReplyEntry) {
-        let name = name.to_owned();
-        self.answer(reply, move |files| files.make_folder(parent.0, &name, mode & !mask), entry);
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, mask: u32, reply: ReplyEntry) {
+        let (name, owner) = (name.to_owned(), (request.uid(), request.gid()));
+        self.answer(reply, move |files| files.make_folder(parent.0, &name, mode & !mask, owner), entry);
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -205,8 +205,8 @@ impl Filesystem for Protocol {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let (name, process) = (name.to_owned(), request.pid());
-        let work = move |files: &Files| files.create(parent.0, &name, mode & !mask & 0o7777, flags, process);
+        let (name, process, owner) = (name.to_owned(), request.pid(), (request.uid(), request.gid()));
+        let work = move |files: &Files| files.create(parent.0, &name, mode & !mask & 0o7777, flags, process, owner);
         self.answer(reply, work, |reply, (metadata, handle)| {
             reply.created(&NOT_AT_ALL, &attributes(&metadata), Generation(0), FileHandle(handle), HOW);
         });

@@ -49,7 +49,11 @@ impl Control {
         tracing::debug!(operation = %operation.id, step = %step.describe(), "begin");
         let left = operation.deadline.since(self.now());
         let outcome = self.ports.runtime.within(left, self.repeat(&operation, &step, index, back)).await;
-        match outcome.unwrap_or_else(|| Err(format!("the deadline passed while waiting: {}", step.describe()))) {
+        let outcome = match outcome {
+            Some(outcome) => outcome?,
+            None => Err(format!("the deadline passed while waiting: {}", step.describe())),
+        };
+        match outcome {
             Ok(()) => self.step_done(&operation, &step, index, back).await.map(Ok),
             Err(reason) => {
                 let reason = self.last_error(&operation, index, back, reason).await;
@@ -84,32 +88,33 @@ impl Control {
         .await
     }
 
-    /// The step, again and again while its failure may pass and nobody cancels.
+    /// The step, again and again while its failure may pass and nobody cancels. A control database that does not answer
+    /// meanwhile is no failure of the step: the operation is taken up again soon.
     async fn repeat(
         self: &Arc<Self>,
         operation: &ServiceOperation,
         step: &Step,
         index: usize,
         back: bool,
-    ) -> Result<(), String> {
+    ) -> Result<Result<(), String>, Lost> {
         let began = self.ports.runtime.clock.monotonic();
         let mut pause = FIRST_PAUSE;
         loop {
             let error = match self.carry_out(operation, step).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Ok(())),
                 Err(error) => error,
             };
             let patience = match &error {
-                StepError::Port(error) if !worth_repeating(error, step) => return Err(error.to_string()),
-                StepError::ForGood(reason) => return Err(reason.clone()),
+                StepError::Port(error) if !worth_repeating(error, step) => return Ok(Err(error.to_string())),
+                StepError::ForGood(reason) => return Ok(Err(reason.clone())),
                 StepError::NotYet(_) => None,
                 StepError::Port(_) => Some(PATIENCE),
             };
             if patience.is_some_and(|limit| self.ports.runtime.clock.monotonic().saturating_sub(began) > limit) {
-                return Err(error.to_string());
+                return Ok(Err(error.to_string()));
             }
             if !back && self.cancelled(operation, index, back, &error).await? {
-                return Err("cancelled".into());
+                return Ok(Err("cancelled".into()));
             }
             self.ports.runtime.clock.sleep(pause).await;
             pause = (pause * 2).min(if patience.is_some() { LONGEST_PAUSE } else { FIRST_PAUSE });
@@ -123,13 +128,14 @@ impl Control {
         index: usize,
         back: bool,
         error: &StepError,
-    ) -> Result<bool, String> {
+    ) -> Result<bool, Lost> {
         let text = error.to_string();
-        let current = self.operation(&operation.id).await.map_err(|error| error.to_string())?;
+        let current = self.operation(&operation.id).await.map_err(|error| {
+            tracing::warn!(%error, operation = %operation.id, "cannot read the operation; taken up again soon");
+            Lost
+        })?;
         if step_of(&current, index, back).error.as_ref() != Some(&text) {
-            let noted =
-                self.advance(operation, |operation| step_mut(operation, index, back).error = Some(text.clone()));
-            noted.await.map_err(|Lost| "another process took the operation over".to_owned())?;
+            self.advance(operation, |operation| step_mut(operation, index, back).error = Some(text.clone())).await?;
         }
         Ok(current.cancel_requested)
     }
