@@ -39,5 +39,5 @@ fn every_call_has_an_answer_a_problem_and_a_token() {
             assert_eq!(call["security"].is_array(), OPEN_PATHS.contains(&path.as_str()), "{method} {path}");
         }
     }
-    assert_eq!(calls, 26);
+    assert_eq!(calls, 32);
 }
