@@ -8,7 +8,7 @@ use om_tests::fleet::{CLUSTER, Fleet, SERVICE};
 use om_tests::testbed::run;
 
 /// How long the deletion may go on once the node is back.
-const FINISHED_WITHIN: Duration = Duration::from_secs(90);
+const FINISHED_WITHIN: Duration = Duration::from_secs(180);
 
 /// The node is cut off with its containers, mounts and addresses; when it is back, nothing of the service is anywhere.
 pub(crate) fn a_service_is_deleted_while_a_node_is_away(fleet: &mut Fleet) {

@@ -59,6 +59,17 @@ fn up_for_grabs(fleet: &Fleet, volume: &str) {
     edit_binding(fleet, volume, ".holder = null | .published = false | .assigned = null");
 }
 
+/// The node that the member's deployment is pinned to: the one that the servers had chosen.
+fn pinned_to(fleet: &Fleet) -> String {
+    let node = &fleet.hosts.nodes[0];
+    let filter = format!("name={MEMBER}-");
+    let found = node.docker(&["service", "ls", "--quiet", "--filter", &filter]).expect("the Swarm lists services");
+    let format = "{{index .Spec.TaskTemplate.Placement.Constraints 0}}";
+    let constraint = node.docker(&["service", "inspect", "--format", format, &found]).expect("the service is there");
+    let (_, name) = constraint.split_once("node.hostname==").expect("it is pinned to a node");
+    name.trim().to_owned()
+}
+
 /// Changes the member's binding in the control database.
 fn edit_binding(fleet: &Fleet, volume: &str, edit: &str) {
     let node = &fleet.hosts.nodes[0];
@@ -131,7 +142,7 @@ pub(crate) fn mount_and_unmount_storms_leave_nothing(fleet: &mut Fleet) {
     });
     println!("each node's mounts and attempts: {done:?}");
     assert!(done.iter().map(|(won, _)| won).sum::<usize>() > 0, "nobody ever got it");
-    edit_binding(fleet, &volume, &format!(".assigned = {:?}", fleet.hosts.nodes[0].name));
+    edit_binding(fleet, &volume, &format!(".assigned = {:?}", pinned_to(fleet)));
     for at in 0..3 {
         assert!(!has(fleet, at, &volume), "{} has it mounted still", fleet.hosts.nodes[at].name);
     }

@@ -21,11 +21,21 @@ impl Fleet {
         self.hosts.nodes.iter().enumerate().filter(there).map(|(_, node)| node)
     }
 
+    /// Starts Docker engines that crashed again, as their systemd units say (`Restart=always`): swarmkit of Docker 20.10 has
+    /// a race on which the leader's engine ends.
+    fn revive_engines(&self) {
+        for node in self.hosts.nodes.iter().filter(|node| node.engine_crashed()) {
+            println!("dockerd of {} crashed and is started again", node.name);
+            node.start_docker();
+        }
+    }
+
     /// Calls the command line on the first node whose server does the call.
     ///
     /// # Errors
     /// What the last one said.
     pub fn try_call(&self, arguments: &[&str]) -> Result<String, String> {
+        self.revive_engines();
         let mut last = Err("no node has power".to_owned());
         for node in self.asked() {
             last = node.run(&[&[&self.binary, "--state", SERVER_STATE][..], arguments].concat());

@@ -266,6 +266,13 @@ impl Host {
         self.with_life(|life| act(life.docker.as_mut().expect("the engine was started")))
     }
 
+    /// True if its Docker engine ended by a fault of its own (a Go panic), as systemd would notice.
+    pub fn engine_crashed(&self) -> bool {
+        let mut life = self.life.lock().expect("no panic while held");
+        let Some(engine) = life.as_mut().and_then(|life| life.docker.as_mut()) else { return false };
+        !engine.runs() && std::fs::read_to_string(&engine.log).is_ok_and(|log| log.contains("\npanic: runtime error"))
+    }
+
     /// Runs `docker` inside.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::{Service, Task};
+use bollard::models::{Service, Task, TaskState};
 use bollard::query_parameters::{
     ListServicesOptionsBuilder, ListTasksOptionsBuilder, LogsOptionsBuilder, UpdateServiceOptionsBuilder,
 };
@@ -27,6 +27,8 @@ use crate::{logs, nodes};
 /// Beyond a container's own time to stop, what Docker takes to kill it and to unmount its volumes.
 const STOP_MARGIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long the Swarm is given to clear stopped tasks away before their service is removed.
+const CLEARED_WITHIN: Duration = Duration::from_secs(3);
 /// How often a change is tried again because somebody else changed the same service meanwhile.
 const ATTEMPTS: usize = 20;
 
@@ -99,6 +101,22 @@ impl SwarmOrchestrator {
             Err(error) if service.is_some() && status(&error) == Some(404) => Ok(Vec::new()),
             Err(error) => Err(failed("list", "the Swarm's tasks", error)),
         }
+    }
+
+    /// Waits a moment until the Swarm has cleared away the tasks of a service that was stopped. Removing the service while it
+    /// does makes swarmkit of Docker 20.10 dereference a task that is gone, and the leader's dockerd ends
+    /// (`SetServiceTasksRemove`). Tasks of a lost node stay, and nobody waits for those for long.
+    #[allow(clippy::disallowed_methods, reason = "waits for Docker; adapters of vendors have no clock port")]
+    async fn let_tasks_go(&self, service: &Service) -> Result<()> {
+        let until = tokio::time::Instant::now() + CLEARED_WITHIN;
+        let going = |task: &Task| task.desired_state == Some(TaskState::REMOVE);
+        while replicas(service) == 0 && tokio::time::Instant::now() < until {
+            if !self.tasks(Some(service)).await?.iter().any(going) {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Until no node that the Swarm reaches runs a container of the service.
@@ -188,7 +206,10 @@ impl Orchestrator for SwarmOrchestrator {
     /// who replaces a deployment of a lost node can wait for that, and fencing does not rely on it.
     async fn remove(&self, name: &str) -> Result<()> {
         match self.find("remove", name).await? {
-            Some(found) => self.delete(name, &found).await,
+            Some(found) => {
+                self.let_tasks_go(&found).await?;
+                self.delete(name, &found).await
+            }
             None => Ok(()),
         }
     }
