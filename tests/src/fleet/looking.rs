@@ -101,13 +101,13 @@ impl Fleet {
         found.max().expect("a server leads").1
     }
 
-    /// The place of the node that leads the Swarm.
+    /// The place of the node that leads the Swarm, once one does: an election takes ten seconds and more.
     ///
     /// # Panics
-    /// If none does.
+    /// If none does for a minute.
     #[track_caller]
     pub fn swarm_leader(&self) -> usize {
-        let name = self.hosts.swarm_leader().unwrap_or_else(|error| panic!("{error}"));
+        let name = eventually(Duration::from_secs(60), "the Swarm has a leader", || self.hosts.swarm_leader());
         self.place(&name)
     }
 

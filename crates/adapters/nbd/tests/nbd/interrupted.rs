@@ -47,7 +47,7 @@ async fn agent_and_storage_restart_and_nothing_is_disturbed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writing_waits_for_an_export_that_died_and_goes_on_intact() {
-    let pool = Pool::xfs(21210..=21219);
+    let pool = Pool::alone(21210..=21219);
     let storage = pool.storage().await.unwrap();
     let node = pool.node("one", &storage);
     node.create(&id(), SIZE).await.unwrap();
@@ -71,7 +71,7 @@ async fn writing_waits_for_an_export_that_died_and_goes_on_intact() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn detach_and_abandon_do_not_wait_for_a_storage_host_that_is_away() {
-    let pool = Pool::xfs(21220..=21229);
+    let pool = Pool::alone(21220..=21229);
     let storage = pool.storage().await.unwrap();
     let node = pool.node("one", &storage);
     node.create(&id(), SIZE).await.unwrap();
@@ -147,7 +147,7 @@ impl Drop for Cut {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_cut_for_longer_than_the_storage_host_believes_in_it_heals() {
-    let pool = Pool::xfs(21240..=21240);
+    let pool = Pool::alone(21240..=21240);
     let storage = pool.storage().await.unwrap();
     let node = pool.node("one", &storage);
     node.create(&id(), SIZE).await.unwrap();

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use om_backend::conformance::volume::Usage;
@@ -14,14 +14,35 @@ use om_host::SystemHost;
 use om_model::{VolumeId, VolumeRole};
 use om_nbd::{NbdVolumes, Settings, Storage, StorageSettings};
 
+const XFS: &[&str] = &["mkfs.xfs", "-q", "-m", "reflink=1"];
+
+/// A loop device whose storage hangs keeps the kernel from setting others up: tests in which storage hangs run alone.
+static TURNS: RwLock<()> = RwLock::new(());
+
+#[expect(dead_code, reason = "held until dropped")]
+enum Turn {
+    Beside(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
 /// A pool on a file system of its own, until dropped.
 pub struct Pool {
     folder: tempfile::TempDir,
     ports: RangeInclusive<u16>,
+    _turn: Turn,
 }
 
 impl Pool {
     pub fn new(make: &[&str], ports: RangeInclusive<u16>) -> Self {
+        Self::taking(Turn::Beside(TURNS.read().unwrap_or_else(PoisonError::into_inner)), make, ports)
+    }
+
+    /// For a test in which storage hangs.
+    pub fn alone(ports: RangeInclusive<u16>) -> Self {
+        Self::taking(Turn::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner)), XFS, ports)
+    }
+
+    fn taking(turn: Turn, make: &[&str], ports: RangeInclusive<u16>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (image, pool) = (folder.path().join("image"), folder.path().join("pool"));
         std::fs::File::create(&image).unwrap().set_len(2 << 30).unwrap();
@@ -29,11 +50,11 @@ impl Pool {
         run(Command::new(make[0]).args(&make[1..]).arg(&image));
         run(Command::new("mount").args(["-o", "loop"]).args([&image, &pool]));
         drop(std::fs::remove_dir(pool.join("lost+found")));
-        Self { folder, ports }
+        Self { folder, ports, _turn: turn }
     }
 
     pub fn xfs(ports: RangeInclusive<u16>) -> Self {
-        Self::new(&["mkfs.xfs", "-q", "-m", "reflink=1"], ports)
+        Self::new(XFS, ports)
     }
 
     pub fn path(&self) -> PathBuf {
