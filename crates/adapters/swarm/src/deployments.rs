@@ -27,6 +27,8 @@ use crate::{logs, nodes};
 /// Beyond a container's own time to stop, what Docker takes to kill it and to unmount its volumes.
 const STOP_MARGIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A stopped service whose container the Swarm has not been told to end by then is brought to its notice again.
+const TELL_AGAIN: Duration = Duration::from_secs(3);
 /// How long the Swarm is given to clear stopped tasks away before their service is removed.
 const CLEARED_WITHIN: Duration = Duration::from_secs(3);
 /// How often a change is tried again because somebody else changed the same service meanwhile.
@@ -124,10 +126,17 @@ impl SwarmOrchestrator {
     async fn wait_until_ended(&self, name: &str, service: &Service) -> Result<()> {
         let patience = stop_within(service) + STOP_MARGIN;
         let until = tokio::time::Instant::now() + patience;
+        let mut told = tokio::time::Instant::now();
         loop {
             let nodes = Nodes::new(self.all_nodes().await?);
-            if !self.tasks(Some(service)).await?.iter().any(|task| alive(task, &nodes)) {
+            let tasks = self.tasks(Some(service)).await?;
+            if !tasks.iter().any(|task| alive(task, &nodes)) {
                 return Ok(());
+            }
+            let untold = |task: &Task| alive(task, &nodes) && task.desired_state == Some(TaskState::RUNNING);
+            if tasks.iter().any(untold) && told.elapsed() >= TELL_AGAIN {
+                self.tell_again(name).await?;
+                told = tokio::time::Instant::now();
             }
             if tokio::time::Instant::now() >= until {
                 let detail = format!("its container has not ended within {} s", patience.as_secs());
@@ -135,6 +144,24 @@ impl SwarmOrchestrator {
                     .advise("see whether its node answers: openmanage node list, docker node ls"));
             }
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Has the Swarm look at a stopped service once more. A leader that just became one may fail to stop a task ("failed to
+    /// update task to REMOVE: update out of sequence") and then forgets about it; a change of the service reminds it.
+    async fn tell_again(&self, name: &str) -> Result<()> {
+        let Some(found) = self.find("stop", name).await?.filter(|found| replicas(found) == 0) else { return Ok(()) };
+        let mut spec = found.spec.clone().unwrap_or_default();
+        let task = spec.task_template.get_or_insert_default();
+        task.force_update = Some(task.force_update.unwrap_or_default() + 1);
+        let version = found.version.as_ref().and_then(|version| version.index).unwrap_or_default();
+        let version = i32::try_from(version).unwrap_or_default();
+        let options = UpdateServiceOptionsBuilder::default().version(version).build();
+        match self.client().await?.update_service(id_of(&found), spec, options, None).await {
+            Ok(_) => Ok(()),
+            // Somebody changed it just now, which reminds the Swarm as well; or it is gone.
+            Err(error) if out_of_sequence(&error) || status(&error) == Some(404) => Ok(()),
+            Err(error) => Err(failed("stop", subject(name), error)),
         }
     }
 
