@@ -15,7 +15,7 @@ pub(crate) fn an_agent_is_killed_and_started_again(fleet: &mut Fleet) {
     fleet.start_agent(at, None);
     fleet.pass(5);
     work.goes_on();
-    work.undisturbed(Duration::from_secs(8));
+    work.undisturbed(Duration::from_secs(20));
 }
 
 /// The primary's, so that where there is a lease nobody renews it: the database is paused, and goes on.
@@ -28,7 +28,7 @@ pub(crate) fn an_agent_is_stopped_for_half_a_minute(fleet: &mut Fleet) {
     work.goes_on();
     fleet.pass(3);
     // Where there is no lease, nobody notices.
-    work.undisturbed(if fleet.leased() { Duration::from_secs(36) } else { Duration::from_secs(4) });
+    work.undisturbed(if fleet.leased() { Duration::from_secs(60) } else { Duration::from_secs(15) });
 }
 
 /// Its containers live on, and Swarm believes that they are gone.
@@ -87,7 +87,7 @@ pub(crate) fn all_servers_are_down_for_a_minute(fleet: &mut Fleet) {
     fleet.all_healthy();
     fleet.pass(3);
     work.goes_on();
-    work.undisturbed(Duration::from_secs(3));
+    work.undisturbed(Duration::from_secs(15));
 }
 
 pub(crate) fn a_node_loses_power_while_all_servers_are_down(fleet: &mut Fleet) {
