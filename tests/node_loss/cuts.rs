@@ -96,6 +96,6 @@ pub(crate) fn a_minute_of_lost_packets_moves_nothing(fleet: &mut Fleet) {
     fleet.pass(60);
     fleet.heal_link(at);
     work.goes_on();
-    // Two in three exchanges need another try, with the storage too: hardly a row gets through, and that is all right.
+    // Every second exchange needs another try, with the storage too: hardly a row gets through, and that is all right.
     work.undisturbed(Duration::from_secs(90));
 }
