@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::{Service, Task, TaskState};
+use bollard::models::{Service, ServiceSpec, Task, TaskState};
 use bollard::query_parameters::{
     ListServicesOptionsBuilder, ListTasksOptionsBuilder, LogsOptionsBuilder, UpdateServiceOptionsBuilder,
 };
@@ -33,6 +33,14 @@ const TELL_AGAIN: Duration = Duration::from_secs(3);
 const CLEARED_WITHIN: Duration = Duration::from_secs(3);
 /// How often a change is tried again because somebody else changed the same service meanwhile.
 const ATTEMPTS: usize = 20;
+
+/// What came of a change that was conditional on the version that was read.
+enum Updated {
+    Done,
+    /// Somebody else changed it meanwhile, as Docker says it.
+    Outdated(String),
+    Gone,
+}
 
 fn subject(name: &str) -> String {
     format!("Swarm service {}", swarm_name(name))
@@ -75,21 +83,30 @@ impl SwarmOrchestrator {
             if replicas(&found) == wanted {
                 return Ok(Some(found));
             }
-            let version = found.version.as_ref().and_then(|version| version.index).unwrap_or_default();
-            let version = i32::try_from(version).map_err(|error| {
-                PortError::new(ErrorKind::Invalid, action, subject(name), format!("its version is {version}: {error}"))
-            })?;
-            let options = UpdateServiceOptionsBuilder::default().version(version).build();
             let spec = scaled(found.spec.clone().unwrap_or_default(), wanted);
-            match self.client().await?.update_service(id_of(&found), spec, options, None).await {
-                Ok(_) => return Ok(Some(found)),
-                Err(error) if out_of_sequence(&error) => refused = Some(error),
-                Err(error) if status(&error) == Some(404) => return Ok(None),
-                Err(error) => return Err(failed(action, subject(name), error)),
+            match self.update(action, name, &found, spec).await? {
+                Updated::Done => return Ok(Some(found)),
+                Updated::Outdated(why) => refused = Some(why),
+                Updated::Gone => return Ok(None),
             }
         }
-        let why = refused.map(|error| error.to_string()).unwrap_or_default();
+        let why = refused.unwrap_or_default();
         Err(PortError::new(ErrorKind::Unavailable, action, subject(name), format!("it changes all the time: {why}")))
+    }
+
+    /// Gives the service another definition, if it is still as it was found.
+    async fn update(&self, action: &str, name: &str, found: &Service, spec: ServiceSpec) -> Result<Updated> {
+        let version = found.version.as_ref().and_then(|version| version.index).unwrap_or_default();
+        let version = i32::try_from(version).map_err(|error| {
+            PortError::new(ErrorKind::Invalid, action, subject(name), format!("its version is {version}: {error}"))
+        })?;
+        let options = UpdateServiceOptionsBuilder::default().version(version).build();
+        match self.client().await?.update_service(id_of(found), spec, options, None).await {
+            Ok(_) => Ok(Updated::Done),
+            Err(error) if out_of_sequence(&error) => Ok(Updated::Outdated(error.to_string())),
+            Err(error) if status(&error) == Some(404) => Ok(Updated::Gone),
+            Err(error) => Err(failed(action, subject(name), error)),
+        }
     }
 
     /// The tasks of one service, or of all.
@@ -154,15 +171,8 @@ impl SwarmOrchestrator {
         let mut spec = found.spec.clone().unwrap_or_default();
         let task = spec.task_template.get_or_insert_default();
         task.force_update = Some(task.force_update.unwrap_or_default() + 1);
-        let version = found.version.as_ref().and_then(|version| version.index).unwrap_or_default();
-        let version = i32::try_from(version).unwrap_or_default();
-        let options = UpdateServiceOptionsBuilder::default().version(version).build();
-        match self.client().await?.update_service(id_of(&found), spec, options, None).await {
-            Ok(_) => Ok(()),
-            // Somebody changed it just now, which reminds the Swarm as well; or it is gone.
-            Err(error) if out_of_sequence(&error) || status(&error) == Some(404) => Ok(()),
-            Err(error) => Err(failed("stop", subject(name), error)),
-        }
+        // Where somebody else changed it just now, that reminds the Swarm as well.
+        self.update("stop", name, &found, spec).await.map(drop)
     }
 
     async fn delete(&self, name: &str, service: &Service) -> Result<()> {
