@@ -9,8 +9,11 @@ use om_tests::fleet::{Fleet, HEALTHY_WITHIN};
 
 use crate::interrupted;
 
-/// The detection budget that servers have when nothing else is said.
-const BUDGET: Duration = Duration::from_secs(2);
+/// The detection budget of the cluster's servers, which are told no other.
+pub(crate) fn budget() -> Duration {
+    om_control::Detection::default().budget
+}
+
 /// Parts of the budget, in percent.
 const PARTS: [u32; 3] = [25, 50, 75];
 /// After a stall, until every agent hears the node again and no older answer counts any more.
@@ -69,7 +72,7 @@ impl Stalls {
             let (part, tally) = &mut self.tallies[number % PARTS.len()];
             let node = &fleet.hosts.nodes[number / PARTS.len() % fleet.hosts.nodes.len()];
             node.cut_link();
-            std::thread::sleep(BUDGET * *part / 100);
+            std::thread::sleep(budget() * *part / 100);
             node.heal_link();
             std::thread::sleep(BETWEEN);
             let mut said = logs.new_lines(&[LOST, LAPSED]);

@@ -6,7 +6,7 @@ use om_tests::fleet::Provider;
 
 use crate::plain::{PeerRun, Setting};
 use crate::run::{ADDRESS, CONTAINER, MOMENTS, NAME, Role, Run, WRITE};
-use crate::stalls::Stalls;
+use crate::stalls::{Stalls, budget};
 
 /// Seconds until the container runs and the name answers: median and worst.
 const AIM: (f64, f64) = (4.0, 6.0);
@@ -44,15 +44,16 @@ const LEADER: [(bool, &str); 2] = [(false, ""), (true, ", Swarm's leader lost to
 /// # Errors
 /// None: figures are of runs that are there.
 pub(crate) fn tell(report: &mut Report, measured: &Measured) -> Result<()> {
-    report.say(
+    report.say(&format!(
         "PostgreSQL with three members on three nodes, each a host of its own with a Docker engine, all in one Swarm, with etcd, \
          a server and an agent on every node. A client commits a row every 20 ms. Then the node that holds the primary \
          loses its power: its network and storage are gone at once, and what it had not flushed with them. Seconds from \
-         there, median / worst. Lost: the servers declare the node lost (budget 2 s). Claimed, fenced, mounted and published: the \
+         there, median / worst. Lost: the servers declare the node lost (budget {:.1} s). Claimed, fenced, mounted and published: the \
          protocol's steps, as the control database sees them. Container runs: on the other node, by its engine. Address: \
          the member's address answers the client again. Name: both name servers that are left answer with it. First \
          write: the client's next acknowledged row; after a failure the client pauses 50 ms and gives a new connection up to 2 s.",
-    );
+        budget().as_secs_f64()
+    ));
     tell_moments(report, measured)?;
     tell_aim(report, measured)?;
     tell_peers(report, measured)?;
