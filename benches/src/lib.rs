@@ -2,7 +2,7 @@
 //!
 //! Main pieces: [`Report`] (the Markdown page that a benchmark prints: what, where, when, how), [`Figures`] (medians and
 //! percentiles), [`process`] (what a process costs), [`containers`] (Docker's own containers to compare with), [`http`]
-//! (a client that costs next to nothing), [`etcd`] (the peer's server), [`machine`] (where it ran, on which core).
+//! (a client that costs next to nothing), [`etcd`] (the peer's server), [`fleets`] (for those on a whole cluster), [`machine`] (where it ran, on which core).
 //!
 //! **Invariant:** a benchmark measures its peer in the same run, asserts no time, and leaves nothing behind; its
 //! [`World`](om_tests::World) and its guards remove what they made when they are dropped, and the next run removes what a
@@ -13,6 +13,7 @@
 pub mod containers;
 pub mod etcd;
 mod figures;
+pub mod fleets;
 pub mod http;
 pub mod machine;
 pub mod process;

@@ -7,14 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
+use om_benches::fleets::{interrupted, words};
 use om_model::MemberRecord;
 use om_tests::fleet::{CLUSTER, Fleet, SERVICE};
 use om_tests::testbed::Host;
 use om_tests::testbed::writer::{Database, Writer, Written};
 
 use crate::inside::{self, Answers, Over};
+use crate::seconds;
 use crate::watching::Timeline;
-use crate::{interrupted, seconds, words};
 
 /// The client's pause between two rows.
 pub(crate) const PACE: Duration = Duration::from_millis(20);

@@ -6,20 +6,16 @@ use om_tests::fleet::Provider;
 
 use crate::plain::{PeerRun, Setting};
 use crate::run::{ADDRESS, CONTAINER, MOMENTS, NAME, Role, Run, WRITE};
-use crate::stalls::{Stalls, budget};
 
 /// Seconds until the container runs and the name answers: median and worst.
 const AIM: (f64, f64) = (4.0, 6.0);
 /// Seconds over what Swarm itself needs, where its leader is lost too.
 const AIM_OVER_SWARM: f64 = 2.0;
-/// Below this part of the budget nothing is to move.
-const NO_MOVE_BELOW: u32 = 60;
 
 /// All that was measured.
 pub(crate) struct Measured {
     pub(crate) ours: Vec<Ours>,
     pub(crate) peers: Vec<Peer>,
-    pub(crate) stalls: Stalls,
 }
 
 /// One provider's runs.
@@ -52,13 +48,12 @@ pub(crate) fn tell(report: &mut Report, measured: &Measured) -> Result<()> {
          protocol's steps, as the control database sees them. Container runs: on the other node, by its engine. Address: \
          the member's address answers the client again. Name: both name servers that are left answer with it. First \
          write: the client's next acknowledged row; after a failure the client pauses 50 ms and gives a new connection up to 2 s.",
-        budget().as_secs_f64()
+        om_control::Detection::default().budget.as_secs_f64()
     ));
     tell_moments(report, measured)?;
     tell_aim(report, measured)?;
     tell_peers(report, measured)?;
     tell_rows(report, measured);
-    tell_stalls(report, &measured.stalls);
     tell_failures(report, measured);
     Ok(())
 }
@@ -201,39 +196,10 @@ fn tell_rows(report: &mut Report, measured: &Measured) {
     }
 }
 
-fn tell_stalls(report: &mut Report, stalls: &Stalls) {
-    if stalls.count() == 0 {
-        return;
-    }
-    report.say(&format!(
-        "False alarms: {} times a node's cable was pulled for a part of the detection budget, the nodes and the lengths in \
-         turn. Lost: how often a node was declared lost for it. Pauses: how often a node's lease lapsed, so that its databases \
-         were stopped until it was back.",
-        stalls.count()
-    ));
-    let row = |(part, tally): &(u32, crate::stalls::Tally)| {
-        let pauses = if stalls.leases { tally.pauses.to_string() } else { "–".to_owned() };
-        vec![
-            format!("{part} % of the budget"),
-            tally.stalls.to_string(),
-            tally.lost.to_string(),
-            tally.moves.to_string(),
-            pauses,
-        ]
-    };
-    let rows: Vec<_> = stalls.tallies.iter().map(row).collect();
-    report.table(&["silence", "times", "lost", "moves", "pauses"], &rows);
-    let below: u64 =
-        stalls.tallies.iter().filter(|(part, _)| *part < NO_MOVE_BELOW).map(|(_, tally)| tally.moves).sum();
-    let verdict = if below == 0 { "reached" } else { "**missed**" };
-    report.say(&format!("Aim: no move below {NO_MOVE_BELOW} % of the budget. Measured: {below}: {verdict}."));
-}
-
 fn tell_failures(report: &mut Report, measured: &Measured) {
     let of_ours = measured.ours.iter().map(|ours| (ours.provider.as_str().to_owned(), &ours.failures));
     let of_peers = measured.peers.iter().map(|peer| (peer.setting.to_string(), &peer.failures));
-    let of_stalls = [("stalls".to_owned(), &measured.stalls.failures)];
-    for (part, failures) in of_ours.chain(of_peers).chain(of_stalls) {
+    for (part, failures) in of_ours.chain(of_peers) {
         for failure in failures {
             let first = failure.lines().next().unwrap_or_default();
             report.say(&format!("**Not measured, {part}: a run did not come to its end: {first}**"));

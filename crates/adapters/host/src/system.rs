@@ -10,7 +10,7 @@ use om_backend::{ErrorKind, Host, Mount, PortError, Result, Source};
 use om_model::{Incarnation, NodeId};
 
 use crate::patience::{Kind, Patience, blocking};
-use crate::{address, files, holders, mount, mountinfo, quiesce};
+use crate::{address, files, holders, mount, mountinfo, quiesce, sever};
 
 /// This machine. Every call runs on a thread where blocking is allowed, and runs to its end even if the caller stops
 /// waiting. What waits for storage is answered with `TimedOut` when the storage hangs (`patience`); the others ask only
@@ -150,6 +150,10 @@ impl Host for SystemHost {
 
     async fn addresses(&self, interface: &str) -> Result<Vec<IpAddr>> {
         address::list(interface).await
+    }
+
+    async fn sever(&self, peer: IpAddr, port: u16) -> Result<()> {
+        blocking(move || sever::sever(peer, port)).await
     }
 
     async fn sync(&self, target: &Path) -> Result<()> {

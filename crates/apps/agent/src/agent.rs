@@ -79,6 +79,8 @@ pub struct ClusterSettings {
     pub version: String,
     /// How long a lease runs; the same on every node.
     pub lease_term: Duration,
+    /// The port at which other nodes' orchestrators are reached, where this node's may get its orders through theirs.
+    pub orchestrator_port: Option<u16>,
 }
 
 /// The agent of this node. Clones are the same agent.
@@ -142,7 +144,7 @@ impl Agent {
     pub async fn run(&self) {
         let Some(cluster) = &self.settings.cluster else { return futures::future::pending().await };
         self.recall_roster().await;
-        futures::join!(self.watch_peers(), self.report_always(cluster), self.keep_lease());
+        futures::join!(self.watch_peers(cluster), self.report_always(cluster), self.keep_lease());
     }
 
     /// Runs `work` to its end even if the caller stops waiting: Docker gives up on slow plugins, and half a mount is

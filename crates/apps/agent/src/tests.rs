@@ -8,6 +8,7 @@ mod members;
 mod protocol;
 mod reports;
 mod rosters;
+mod severing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use om_backend::fake::{FakeControlPlane, FakeHost, FakeVoters};
 use om_backend::member_channel::Request;
 use om_backend::{
-    Attachment, ErrorKind, Fencing, Host, MemberChannel, MemberPhase, MemberStatus, PortError, Result, Runtime,
+    Attachment, ErrorKind, Fencing, Host, MemberChannel, MemberPhase, MemberStatus, PortError, Prober, Result, Runtime,
     VolumeProvider,
 };
 use om_engines::MemberConfig;
@@ -142,9 +143,11 @@ struct World {
     volumes: Images,
     channel: Channel,
     voters: FakeVoters,
+    prober: Arc<dyn Prober>,
     clock: Arc<VirtualClock>,
     turns: Turns,
     cluster: bool,
+    orchestrator_port: Option<u16>,
 }
 
 impl World {
@@ -161,9 +164,11 @@ impl World {
             volumes,
             channel: Channel::default(),
             voters: FakeVoters::default(),
+            prober: Arc::new(Alone),
             clock,
             turns: Turns::default(),
             cluster: false,
+            orchestrator_port: None,
         }
     }
 
@@ -199,6 +204,7 @@ impl World {
             zone: None,
             version: "1".to_owned(),
             lease_term: TERM,
+            orchestrator_port: self.orchestrator_port,
         };
         let addresses = AddressSettings {
             interface: "eth0".to_owned(),
@@ -215,7 +221,7 @@ impl World {
                 tasks: Arc::new(self.turns.clone()),
                 entropy: Arc::new(NoEntropy),
             },
-            prober: Arc::new(Alone),
+            prober: self.prober.clone(),
             voters: Arc::new(self.voters.clone()),
         };
         let settings = AgentSettings {

@@ -3,6 +3,9 @@
 //! Every node of the roster is probed several times a second; probes overlap, so that a lost packet costs one interval and
 //! not a time-out. **Invariant:** an agent that did not run for a while, stopped or starved, accuses nobody when it wakes:
 //! its looking begins anew, and a silence counts only as far as it looked.
+//!
+//! Where the orchestrator may reach this node by way of another, such ways are ended once that other is silent: waiting for
+//! the orchestrator's own time-outs would keep a lost node's members from being started here for several seconds more.
 
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
@@ -14,7 +17,7 @@ use futures::stream::FuturesUnordered;
 use om_backend::PeerView;
 use om_model::{NodeId, RosterNode};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, ClusterSettings};
 
 /// Between two probes of a node.
 const EVERY: Duration = Duration::from_millis(200);
@@ -22,6 +25,10 @@ const EVERY: Duration = Duration::from_millis(200);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// A loop that is this much late did not run in between.
 const LATE: Duration = Duration::from_millis(500);
+/// A node that is silent for so long is no way to reach anybody. Below the servers' detection budget (3.2 s unless it is set
+/// otherwise), so that the orchestrator has another way by the time they declare the node lost. Ending connections to one that
+/// was only slow costs it nothing but making them again.
+const NO_WAY_AFTER: Duration = Duration::from_secs(2);
 
 /// What was seen of whom, and since when without an interruption.
 pub(crate) struct Watch {
@@ -33,6 +40,15 @@ pub(crate) struct Watch {
 struct Sight {
     since: Duration,
     sign: Duration,
+    /// When the silence began that was last told of by [`Watch::newly_silent`].
+    told: Option<Duration>,
+}
+
+impl Sight {
+    /// When its silence began, nothing having interrupted the looking since `since`.
+    fn silent_from(&self, since: Duration) -> Duration {
+        self.sign.max(self.since).max(since)
+    }
 }
 
 impl Watch {
@@ -51,7 +67,7 @@ impl Watch {
         self.looked = now;
         self.seen.retain(|known, _| nodes.iter().any(|node| node.id == *known));
         for node in nodes {
-            self.seen.entry(node.id.clone()).or_insert(Sight { since: now, sign: now });
+            self.seen.entry(node.id.clone()).or_insert(Sight { since: now, sign: now, told: None });
         }
     }
 
@@ -67,10 +83,23 @@ impl Watch {
         let since = self.uninterrupted(now);
         let view = |(node, sight): (&NodeId, &Sight)| {
             let watched_for = now.saturating_sub(sight.since.max(since));
-            let silent_for = now.saturating_sub(sight.sign).min(watched_for);
+            let silent_for = now.saturating_sub(sight.silent_from(since));
             PeerView { node: node.clone(), silent_for, watched_for }
         };
         self.seen.iter().map(view).collect()
+    }
+
+    /// Who has been silent for `length`, once for each silence. One that an interruption of the looking cut in two is two.
+    pub(crate) fn newly_silent(&mut self, now: Duration, length: Duration) -> Vec<NodeId> {
+        let since = self.uninterrupted(now);
+        let mut silent = Vec::new();
+        for (node, sight) in &mut self.seen {
+            let from = sight.silent_from(since);
+            if now.saturating_sub(from) >= length && sight.told.replace(from) != Some(from) {
+                silent.push(node.clone());
+            }
+        }
+        silent
     }
 }
 
@@ -80,11 +109,14 @@ impl Agent {
     }
 
     /// Probes every other node, for ever.
-    pub(crate) async fn watch_peers(&self) {
+    pub(crate) async fn watch_peers(&self, cluster: &ClusterSettings) {
         let mut probes = FuturesUnordered::new();
         loop {
             let peers = self.peers_of_roster();
             self.watch().look(self.now(), &peers);
+            if let Some(port) = cluster.orchestrator_port {
+                self.sever_silent(&peers, port);
+            }
             peers.into_iter().for_each(|peer| probes.push(self.probe(peer)));
             let mut tick = std::pin::pin!(self.sleep(EVERY));
             while !probes.is_empty() {
@@ -96,6 +128,16 @@ impl Agent {
             if probes.is_empty() {
                 tick.await;
             }
+        }
+    }
+
+    /// Ends, beside the caller, this machine's connections to `port` of everybody who has fallen silent.
+    fn sever_silent(&self, peers: &[RosterNode], port: u16) {
+        let silent = self.watch().newly_silent(self.now(), NO_WAY_AFTER);
+        for peer in peers.iter().filter(|peer| silent.contains(&peer.id)) {
+            tracing::info!(node = %peer.id, port, "silent: connections to its orchestrator are ended");
+            let (host, address) = (self.ports.host.clone(), peer.address);
+            self.beside("sever", format!("node {}", peer.id), async move { host.sever(address, port).await });
         }
     }
 

@@ -24,6 +24,9 @@ use crate::up::{HOST_DNS, start_log};
 
 /// How long requests under way may take when the process ends.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Where Swarm's managers answer. Another manager's may be the way by which this node's Docker gets its tasks, also where the
+/// node is a manager itself.
+const SWARM_PORT: u16 = 2377;
 
 /// Runs until SIGTERM or SIGINT. Members go on without it.
 pub(crate) async fn run(role: AgentRole) -> Result<()> {
@@ -111,6 +114,7 @@ fn settings(role: &AgentRole, state: &StateDir) -> Result<AgentSettings> {
             zone: role.zone.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             lease_term: role.lease_term,
+            orchestrator_port: Some(SWARM_PORT),
         }),
     })
 }

@@ -120,6 +120,12 @@ pub trait Host: Send + Sync {
     /// The addresses that `interface` has.
     async fn addresses(&self, interface: &str) -> Result<Vec<IpAddr>>;
 
+    /// Ends every TCP connection from this machine to `port` of `peer` at once, whosever it is, as if it had been reset; one
+    /// that is just being made too. Done also if there is none; those that `peer` made stay. Waits neither for `peer` nor
+    /// for storage. After a failure some may be ended; repeating is safe, but also ends what was made since.
+    /// [`ErrorKind::Refused`](crate::ErrorKind) where the kernel cannot.
+    async fn sever(&self, peer: IpAddr, port: u16) -> Result<()>;
+
     /// Writes files below `folder`, each to a temporary name and renamed; folders are made.
     async fn write_files(&self, folder: &Path, files: &[ControlFile]) -> Result<()>;
 

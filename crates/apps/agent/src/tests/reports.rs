@@ -9,7 +9,7 @@ use om_backend::NodeAgent;
 use super::*;
 
 /// Lets the agent do what it always does, for so long.
-fn live(world: &World, agent: &Agent, length: Duration) {
+pub(super) fn live(world: &World, agent: &Agent, length: Duration) {
     let (living, end) = (std::pin::pin!(agent.run()), std::pin::pin!(agent.sleep(length)));
     world.run(select(living, end));
 }

@@ -79,3 +79,40 @@ fn a_node_is_watched_from_when_it_is_known() {
     assert_eq!(view(&watch, STEP * 11).watched_for, STEP);
     assert_eq!(watch.views(STEP * 11).len(), 1, "and one that left is forgotten");
 }
+
+/// In which of the steps from `from` on, in each of which the agent looks and somebody asks, a silence of a second is told.
+fn told(watch: &mut Watch, from: Duration, steps: u32, sign: bool) -> Vec<u32> {
+    let mut told = Vec::new();
+    for step in 0..steps {
+        let now = look(watch, from + STEP * step, 1, sign) - STEP;
+        match watch.newly_silent(now, STEP * 5).as_slice() {
+            [] => {}
+            [one] if *one == node("b").id => told.push(step),
+            others => panic!("{others:?}"),
+        }
+    }
+    told
+}
+
+#[test]
+fn every_silence_is_told_once() {
+    let mut watch = Watch::new(Duration::ZERO);
+    assert_eq!(told(&mut watch, Duration::ZERO, 20, true), [] as [u32; 0], "who answers is not silent");
+    assert_eq!(told(&mut watch, STEP * 20, 50, false), [4], "the last sign was in the step before");
+    assert_eq!(told(&mut watch, STEP * 70, 1, true), [] as [u32; 0]);
+    assert_eq!(told(&mut watch, STEP * 71, 50, false), [4], "and the next one");
+}
+
+#[test]
+fn after_a_pause_of_the_agents_own_a_silence_has_to_last_anew() {
+    let mut watch = Watch::new(Duration::ZERO);
+    let now = look(&mut watch, Duration::ZERO, 10, true);
+    let woken = now + Duration::from_secs(30);
+    assert_eq!(watch.newly_silent(woken, STEP * 5), [], "asked before it looks");
+    assert_eq!(told(&mut watch, woken, 5, false), [] as [u32; 0]);
+    assert_eq!(told(&mut watch, woken + STEP * 5, 1, true), [] as [u32; 0], "it was there all along");
+    let now = look(&mut watch, woken + STEP * 6, 20, true);
+    assert_eq!(told(&mut watch, now, 20, false), [4]);
+    let woken = now + Duration::from_secs(30);
+    assert_eq!(told(&mut watch, woken, 20, false), [5], "what was made meanwhile is ended too");
+}

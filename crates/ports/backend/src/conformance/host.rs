@@ -21,6 +21,8 @@ pub async fn suite(host: &dyn Host, folder: &Path, image: &Path, hold: &Hold<'_>
     fencing(host, folder, image, hold).await;
     nested(host, folder, hold).await;
     left_over_folders(host, folder).await;
+    // An address that is nobody's (RFC 5737).
+    host.sever("192.0.2.1".parse().unwrap(), 2377).await.expect("no connection, nothing to end");
     assert!(host.mounts(folder).await.unwrap().is_empty(), "nothing stays mounted");
 }
 

@@ -5,7 +5,7 @@
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -49,7 +49,7 @@ struct State {
     /// Containers of which everything but PID 1 was stopped.
     stopped: BTreeSet<u32>,
     addresses: BTreeSet<(String, IpAddr)>,
-    /// What was done to file systems, processes and addresses, in order.
+    /// What was done to file systems, processes, addresses and connections, in order.
     history: Vec<String>,
 }
 
@@ -148,7 +148,7 @@ impl FakeHost {
         self.state().frozen.contains(&device)
     }
 
-    /// What was done to file systems, processes and addresses, in order: the call and its subject.
+    /// What was done to file systems, processes, addresses and connections, in order: the call and its subject.
     pub fn history(&self) -> Vec<String> {
         self.state().history.clone()
     }
@@ -316,6 +316,13 @@ impl Host for FakeHost {
         give_way().await;
         let state = self.state();
         Ok(state.addresses.iter().filter(|(on, _)| on == interface).map(|(_, address)| *address).collect())
+    }
+
+    async fn sever(&self, peer: IpAddr, port: u16) -> Result<()> {
+        give_way().await;
+        self.note("sever", SocketAddr::new(peer, port));
+        give_way().await;
+        Ok(())
     }
 
     async fn sync(&self, _: &Path) -> Result<()> {

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use om_benches::fleets::interrupted;
 use om_tests::eventually;
 use om_tests::fleet::{Fleet, HEALTHY_WITHIN};
-
-use crate::interrupted;
 
 /// The detection budget of the cluster's servers, which are told no other.
 pub(crate) fn budget() -> Duration {
@@ -43,14 +42,12 @@ pub(crate) struct Stalls {
     pub(crate) tallies: [(u32, Tally); PARTS.len()],
     /// Whether there are leases at all.
     pub(crate) leases: bool,
-    /// Why parts of it failed.
-    pub(crate) failures: Vec<String>,
 }
 
 impl Stalls {
     /// Nothing yet.
     pub(crate) fn none() -> Self {
-        Self { tallies: PARTS.map(|part| (part, Tally::default())), leases: true, failures: Vec::new() }
+        Self { tallies: PARTS.map(|part| (part, Tally::default())), leases: true }
     }
 
     /// How many there were.
