@@ -29,6 +29,21 @@ impl Chance {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.number() % bound).unwrap_or(0)
     }
+
+    /// A number below 1000.
+    pub fn permille(&self) -> u32 {
+        u32::try_from(self.number() % 1000).unwrap_or(0)
+    }
+
+    /// True so many times in a thousand.
+    pub fn happens(&self, permille: u32) -> bool {
+        self.permille() < permille
+    }
+
+    /// One of these, if there is one.
+    pub fn pick<'a, T>(&self, of: &'a [T]) -> Option<&'a T> {
+        if of.is_empty() { None } else { of.get(self.below(of.len())) }
+    }
 }
 
 impl Entropy for Chance {

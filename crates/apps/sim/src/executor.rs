@@ -1,7 +1,7 @@
 //! Tasks and virtual time.
 //!
 //! One thread. Which ready task runs next is drawn from the seed; when none is ready, time jumps to the next sleeper.
-//! A process is a set of tasks: ending it drops them all, wherever they are.
+//! A [`Process`] is a set of tasks: ending it drops them all, wherever they are; stopped, none of them runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +15,11 @@ use om_model::Timestamp;
 
 use crate::chance::Chance;
 
+/// The process of tasks that belong to none.
+const WORLD: u64 = 0;
+
 /// Where the virtual wall clock begins, in milliseconds since the Unix epoch.
-const EPOCH_MS: u64 = 1_700_000_000_000;
+pub(crate) const EPOCH_MS: u64 = 1_700_000_000_000;
 
 /// The executor. Clones share it.
 #[derive(Clone)]
@@ -32,12 +35,32 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    tasks: BTreeMap<u64, Option<BoxFuture<'static, ()>>>,
+    tasks: BTreeMap<u64, Task>,
     ready: BTreeSet<u64>,
+    /// Ready, but of a process that is stopped.
+    held: BTreeSet<u64>,
+    stopped: BTreeSet<u64>,
+    ended: BTreeSet<u64>,
     next_task: u64,
+    next_process: u64,
+    polls: u64,
     now: Duration,
     sleepers: BTreeMap<(Duration, u64), Waker>,
     next_sleeper: u64,
+}
+
+struct Task {
+    process: u64,
+    /// None while it is polled.
+    work: Option<BoxFuture<'static, ()>>,
+}
+
+impl State {
+    fn wake(&mut self, id: u64) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        let set = if self.stopped.contains(&task.process) { &mut self.held } else { &mut self.ready };
+        set.insert(id);
+    }
 }
 
 /// How a run ended.
@@ -58,7 +81,7 @@ struct WakeTask {
 
 impl Wake for WakeTask {
     fn wake(self: Arc<Self>) {
-        lock(&self.shared).ready.insert(self.id);
+        lock(&self.shared).wake(self.id);
     }
 }
 
@@ -82,13 +105,34 @@ impl Executor {
         &self.chance
     }
 
-    /// Adds a task.
+    /// Adds a task of no process in particular.
     pub fn add(&self, task: BoxFuture<'static, ()>) {
+        self.add_to(WORLD, task);
+    }
+
+    /// Adds a task to a process; one that has ended takes none.
+    fn add_to(&self, process: u64, task: BoxFuture<'static, ()>) {
         let mut state = lock(&self.shared);
+        if state.ended.contains(&process) {
+            drop(state);
+            return drop(task);
+        }
         let id = state.next_task;
         state.next_task += 1;
-        state.tasks.insert(id, Some(task));
-        state.ready.insert(id);
+        state.tasks.insert(id, Task { process, work: Some(task) });
+        state.wake(id);
+    }
+
+    /// Begins a process that has no task yet, by the world's own clock.
+    pub fn process(&self) -> Process {
+        let mut state = lock(&self.shared);
+        state.next_process += 1;
+        Process { executor: self.clone(), id: state.next_process }
+    }
+
+    /// How often a task was polled: two runs that differ anywhere differ in this.
+    pub fn polls(&self) -> u64 {
+        lock(&self.shared).polls
     }
 
     /// Ends the process: drops every task where it is.
@@ -96,6 +140,7 @@ impl Executor {
         let dropped = {
             let mut state = lock(&self.shared);
             state.ready.clear();
+            state.held.clear();
             state.sleepers.clear();
             std::mem::take(&mut state.tasks)
         };
@@ -128,8 +173,9 @@ impl Executor {
             let nth = self.chance.below(state.ready.len());
             let Some(id) = state.ready.iter().nth(nth).copied() else { return false };
             state.ready.remove(&id);
-            match state.tasks.get_mut(&id).and_then(Option::take) {
-                Some(task) => (id, task),
+            state.polls += 1;
+            match state.tasks.get_mut(&id).and_then(|task| task.work.take()) {
+                Some(work) => (id, work),
                 None => return true,
             }
         };
@@ -137,12 +183,20 @@ impl Executor {
         let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
         let mut state = lock(&self.shared);
         match poll {
-            Poll::Ready(()) => drop(state.tasks.remove(&id)),
+            Poll::Ready(()) => {
+                state.tasks.remove(&id);
+                drop(state);
+                drop(task);
+            }
             // A task that crashed its own process while it ran is not put back.
             Poll::Pending => {
                 if let Some(slot) = state.tasks.get_mut(&id) {
-                    *slot = Some(task);
+                    slot.work = Some(task);
+                    return true;
                 }
+                // Dropping it may ask for the lock.
+                drop(state);
+                drop(task);
             }
         }
         true
@@ -207,5 +261,61 @@ impl Drop for Sleep {
 impl Tasks for Executor {
     fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) {
         self.add(task);
+    }
+}
+
+/// A process: tasks that end together. Clones are the same process.
+#[derive(Clone)]
+pub struct Process {
+    executor: Executor,
+    id: u64,
+}
+
+impl Process {
+    /// Ends it where it is: every task of it is dropped, and it takes no more.
+    pub fn end(&self) {
+        let dropped = {
+            let mut state = lock(&self.executor.shared);
+            state.ended.insert(self.id);
+            state.stopped.remove(&self.id);
+            let mine: Vec<u64> =
+                state.tasks.iter().filter(|(_, task)| task.process == self.id).map(|(id, _)| *id).collect();
+            let take = |id: &u64| {
+                state.ready.remove(id);
+                state.held.remove(id);
+                state.tasks.remove(id)
+            };
+            mine.iter().filter_map(take).collect::<Vec<_>>()
+        };
+        drop(dropped);
+    }
+
+    /// False once it has ended.
+    pub fn is_alive(&self) -> bool {
+        !lock(&self.executor.shared).ended.contains(&self.id)
+    }
+
+    /// Stops it (SIGSTOP): none of its tasks runs until [`Self::go_on`].
+    pub fn stop(&self) {
+        let mut state = lock(&self.executor.shared);
+        state.stopped.insert(self.id);
+        let State { tasks, ready, held, .. } = &mut *state;
+        let mine = |id: &u64| tasks.get(id).is_some_and(|task| task.process == self.id);
+        held.extend(ready.extract_if(.., |id| mine(id)));
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn go_on(&self) {
+        let mut state = lock(&self.executor.shared);
+        state.stopped.remove(&self.id);
+        let State { tasks, ready, held, .. } = &mut *state;
+        let mine = |id: &u64| tasks.get(id).is_some_and(|task| task.process == self.id);
+        ready.extend(held.extract_if(.., |id| mine(id)));
+    }
+}
+
+impl Tasks for Process {
+    fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) {
+        self.executor.add_to(self.id, task);
     }
 }

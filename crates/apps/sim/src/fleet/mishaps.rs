@@ -1,0 +1,216 @@
+//! What befalls machines, processes and ways: drawn one after another, each for a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use om_model::NodeId;
+
+use super::Fleet;
+use crate::machine::{Machine, Role};
+use crate::storage::Kind;
+
+/// Between two mishaps.
+const BETWEEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(20));
+
+/// A mishap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mishap {
+    /// A machine loses its power, and gets it again.
+    PowerOff,
+    /// A machine is cut off from the others; it reaches the storage.
+    CutOff,
+    /// A machine is cut off from the others and the storage.
+    CutOffAll,
+    /// What a machine sends does not arrive; it hears the others.
+    Mute,
+    /// A machine does not hear the others; they hear it.
+    Deaf,
+    /// A machine does not reach the storage.
+    NoStorage,
+    /// Packets of a machine are lost.
+    Loss,
+    /// A process ends.
+    Crash(Role),
+    /// A process is stopped, and goes on.
+    Stop(Role),
+    /// A container's processes are killed.
+    Kill,
+    /// A machine's clock on the wall is set.
+    Jump,
+    /// The orchestrator is late with a machine's tasks.
+    Late,
+    /// The orchestrator forgets what a deployment is to do.
+    Forget,
+    /// The orchestrator starts a second container for a member, perhaps on another machine.
+    Stray,
+    /// All servers are stopped.
+    NoServers,
+    /// A whole machine stands still, and goes on.
+    Hang,
+}
+
+impl Mishap {
+    /// All of them, with how often each comes.
+    pub const ALL: [(Self, u32); 22] = [
+        (Self::PowerOff, 12),
+        (Self::CutOff, 8),
+        (Self::CutOffAll, 8),
+        (Self::Mute, 4),
+        (Self::Deaf, 4),
+        (Self::NoStorage, 6),
+        (Self::Loss, 3),
+        (Self::Crash(Role::Agent), 6),
+        (Self::Crash(Role::Server), 6),
+        (Self::Crash(Role::Docker), 4),
+        (Self::Stop(Role::Agent), 4),
+        (Self::Stop(Role::Server), 4),
+        (Self::Stop(Role::Docker), 3),
+        (Self::Kill, 6),
+        (Self::Jump, 3),
+        (Self::Late, 4),
+        (Self::Forget, 3),
+        (Self::Stray, 5),
+        (Self::NoServers, 3),
+        (Self::Hang, 3),
+        // Twice as likely together as alone.
+        (Self::PowerOff, 4),
+        (Self::CutOffAll, 4),
+    ];
+}
+
+impl Fleet {
+    /// One mishap after another, until then.
+    pub async fn mishaps(self: Arc<Self>, until: Duration) {
+        let total: u32 = Mishap::ALL.iter().map(|(_, weight)| weight).sum();
+        loop {
+            self.env.sleep(self.env.between(BETWEEN.0, BETWEEN.1)).await;
+            if self.env.now() >= until {
+                return;
+            }
+            let mut drawn = self.env.chance().below(total as usize) as u32;
+            let chosen = Mishap::ALL.iter().find(|(_, weight)| {
+                let hit = drawn < *weight;
+                drawn = drawn.saturating_sub(*weight);
+                hit
+            });
+            let machines = self.town.machines();
+            if let (Some((mishap, _)), Some(machine)) = (chosen, self.env.chance().pick(&machines)) {
+                let length = self.length();
+                self.env.beside(self.clone().befall(*mishap, machine.clone(), length));
+            }
+        }
+    }
+
+    /// How long a mishap lasts: mostly about as long as what watches for it is patient, now and then much longer.
+    fn length(&self) -> Duration {
+        let longest = [500, 4_000, 4_000, 15_000, 60_000][self.env.chance().below(5)];
+        self.env.between(Duration::from_millis(50), Duration::from_millis(longest))
+    }
+
+    /// A mishap befalls a machine, for so long.
+    pub async fn befall(self: Arc<Self>, mishap: Mishap, machine: Arc<Machine>, length: Duration) {
+        self.env.note(|| format!("{}: {mishap:?} for {:.2} s", machine.id, length.as_secs_f64()));
+        match mishap {
+            Mishap::PowerOff => {
+                self.power_off(&machine);
+                self.env.sleep(length).await;
+                self.power_on(&machine);
+            }
+            Mishap::CutOff => self.cut(&self.others(&machine), &machine.id, (true, true), length).await,
+            Mishap::CutOffAll => self.cut(&self.all_others(&machine), &machine.id, (true, true), length).await,
+            Mishap::Mute => self.cut(&self.all_others(&machine), &machine.id, (false, true), length).await,
+            Mishap::Deaf => self.cut(&self.all_others(&machine), &machine.id, (true, false), length).await,
+            Mishap::NoStorage => self.cut(&[super::node("storage")], &machine.id, (true, true), length).await,
+            Mishap::Loss => {
+                self.net.lose(&machine.id, 300);
+                self.env.sleep(length).await;
+                self.net.lose(&machine.id, 0);
+            }
+            Mishap::Crash(role) => self.crash(role, &machine.id),
+            Mishap::Stop(role) => self.stop(&machine, &[role], length).await,
+            Mishap::Kill => {
+                let containers = machine.containers();
+                if let Some(container) = self.env.chance().pick(&containers) {
+                    container.process().end();
+                    machine.host.end_container(container.pid());
+                }
+            }
+            Mishap::Jump => {
+                let ahead = i64::from(self.env.chance().permille()) * 20_000 - 10_000_000;
+                machine.clock.set_wall(ahead);
+                self.env.sleep(length).await;
+                machine.clock.set_wall(0);
+            }
+            Mishap::Late => self.swarm.is_late(&machine.id, length),
+            Mishap::Forget => {
+                let forgotten = self.swarm.forgets(self.env.chance().below(1000));
+                self.env.note(|| format!("orchestrator: forgets {forgotten:?}"));
+            }
+            Mishap::Stray => self.stray(&machine, length),
+            Mishap::NoServers => {
+                let machines = self.town.machines();
+                let stops = machines.iter().map(|machine| self.stop(machine, &[Role::Server], length));
+                futures::future::join_all(stops).await;
+            }
+            Mishap::Hang => self.hang(&machine, length).await,
+        }
+    }
+
+    fn others(&self, machine: &Machine) -> Vec<NodeId> {
+        let machines = self.town.machines();
+        machines.iter().map(|other| other.id.clone()).filter(|id| *id != machine.id).collect()
+    }
+
+    fn all_others(&self, machine: &Machine) -> Vec<NodeId> {
+        let mut others = self.others(machine);
+        others.extend([super::node("storage"), self.client.clone()]);
+        others
+    }
+
+    /// Cuts the ways to and from a machine, as told.
+    async fn cut(&self, others: &[NodeId], node: &NodeId, (to, from): (bool, bool), length: Duration) {
+        let set = |cut: bool| {
+            for other in others {
+                if to {
+                    self.net.cut(other, node, cut);
+                }
+                if from {
+                    self.net.cut(node, other, cut);
+                }
+            }
+        };
+        set(true);
+        self.env.sleep(length).await;
+        set(false);
+    }
+
+    async fn stop(&self, machine: &Machine, roles: &[Role], length: Duration) {
+        let stopped: Vec<_> = roles.iter().filter_map(|role| machine.process(*role)).collect();
+        stopped.iter().for_each(|process| process.stop());
+        self.env.sleep(length).await;
+        stopped.iter().filter(|process| process.is_alive()).for_each(|process| process.go_on());
+    }
+
+    /// The whole machine stands still: its processes, its containers, and what its kernel would answer.
+    async fn hang(&self, machine: &Machine, length: Duration) {
+        if self.storage.kind() == Kind::SharedFile {
+            // Nothing defends a leased volume against a machine that stands still past its lease and goes on at once
+            // (`docs/protocol.md`, finding 4): only its member's network filter could.
+            return;
+        }
+        let mut stopped: Vec<_> = Role::ALL.into_iter().filter_map(|role| machine.process(role)).collect();
+        stopped.extend(machine.containers().iter().map(|container| container.process().clone()));
+        stopped.iter().for_each(|process| process.stop());
+        self.cut(&self.all_others(machine), &machine.id, (true, true), length).await;
+        stopped.iter().filter(|process| process.is_alive()).for_each(|process| process.go_on());
+    }
+
+    fn stray(&self, machine: &Machine, length: Duration) {
+        let deployments = self.swarm.deployments();
+        let (Some(spec), Some(engine)) = (self.env.chance().pick(&deployments), self.engine(&machine.id)) else {
+            return;
+        };
+        self.env.note(|| format!("{}: a stray container of {}", machine.id, spec.name));
+        engine.stray(crate::swarm::Task { number: 0, spec: spec.clone() }, length);
+    }
+}

@@ -1,0 +1,210 @@
+//! The control database of the cluster: reached through the network, and every change of a member's binding looked at.
+//!
+//! [`Etcd`] is the database as one server has it: it answers only whom a majority of its members, one on each machine, reaches.
+//! [`Watched`] is what all of them write to.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use om_controldb::memory::MemoryDb;
+use om_controldb::{ControlDb, Entry, Error, ErrorKind, Key, Page, Result, Revision, Watch};
+use om_model::{Former, MemberRecord, NodeId, VolumeId, VolumeRole};
+use serde::Deserialize;
+
+use crate::env::Env;
+use crate::ledger::Ledger;
+use crate::net::Net;
+use crate::storage::Storage;
+use crate::town::Town;
+
+/// Where an agent mounts.
+pub const MOUNTS: &str = "/mnt";
+
+/// The records, and who looks at them. Clones are the same records.
+#[derive(Clone)]
+pub struct Watched {
+    db: MemoryDb,
+    town: Town,
+    storage: Storage,
+    ledger: Ledger,
+    secrets: Arc<Mutex<BTreeSet<String>>>,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    record: MemberRecord,
+}
+
+fn member_in(value: &[u8]) -> Option<MemberRecord> {
+    serde_json::from_slice::<Envelope>(value).ok().map(|envelope| envelope.record)
+}
+
+impl Watched {
+    /// Empty.
+    pub fn new(town: Town, storage: Storage, ledger: Ledger) -> Self {
+        Self { db: MemoryDb::new(), town, storage, ledger, secrets: Arc::default() }
+    }
+
+    /// The records themselves.
+    pub fn db(&self) -> &MemoryDb {
+        &self.db
+    }
+
+    /// A secret that must not be in any record.
+    pub fn is_secret(&self, secret: &str) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(secret.to_owned());
+    }
+
+    fn look(&self, key: &Key, before: Option<&[u8]>, value: &[u8]) {
+        for secret in self.secrets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if value.windows(secret.len()).any(|window| window == secret.as_bytes()) {
+                self.ledger.violated(&format!("a secret is in the clear in {key}"));
+            }
+        }
+        if !key.as_str().starts_with("members/") {
+            return;
+        }
+        let Some(next) = member_in(value) else { return };
+        if let Some(before) = before.and_then(member_in) {
+            self.look_at_change(&before, &next);
+        }
+        self.look_at_publication(before.and_then(member_in).as_ref(), &next);
+    }
+
+    fn look_at_change(&self, before: &MemberRecord, next: &MemberRecord) {
+        let (old, new) = (&before.binding, &next.binding);
+        let name = &next.name;
+        if new.epoch < old.epoch {
+            self.ledger.violated(&format!("{name}: epoch {} follows {}", new.epoch, old.epoch));
+        }
+        let life = |holder: &Option<om_model::Holder>| {
+            holder.as_ref().map(|holder| (holder.node.clone(), holder.incarnation.clone()))
+        };
+        let (was, is) = (life(&old.holder), life(&new.holder));
+        if is.is_some() && was != is && new.epoch <= old.epoch {
+            self.ledger.violated(&format!("{name}: another holder under epoch {}", new.epoch));
+        }
+        let mut formers = old.unfenced.clone();
+        if let Some((node, incarnation)) = was.filter(|was| Some(was) != is.as_ref()) {
+            formers.push(Former { node, incarnation, epoch: old.epoch });
+        }
+        for former in formers.iter().filter(|former| !new.unfenced.contains(former)) {
+            if let Some(how) = self.may_write(next, former) {
+                self.ledger.violated(&format!(
+                    "{name}: {} (epoch {}) is taken for fenced, and {how}",
+                    former.node, former.epoch
+                ));
+            }
+        }
+    }
+
+    /// How a former holder could still change what the next one finds.
+    fn may_write(&self, member: &MemberRecord, former: &Former) -> Option<&'static str> {
+        let machine = self.town.machine(&former.node)?;
+        let volume = VolumeId { service: member.service.clone(), member: member.name.clone(), role: VolumeRole::Data };
+        let path = format!("{MOUNTS}/{volume}.e{}", former.epoch);
+        let mounted = machine.host.source_of(std::path::Path::new(&path)).is_some();
+        let same_life = om_backend::Host::incarnation(&machine.host) == former.incarnation;
+        let cut_off = self.storage.is_over(&volume, former.epoch);
+        (machine.is_on() && same_life && mounted && !cut_off).then_some("has it mounted, and the storage lets it write")
+    }
+
+    fn look_at_publication(&self, before: Option<&MemberRecord>, next: &MemberRecord) {
+        let binding = &next.binding;
+        if !binding.published {
+            return;
+        }
+        self.ledger.published(&next.service, &next.name, binding.epoch);
+        if before.is_some_and(|before| before.binding.published && before.binding.epoch == binding.epoch) {
+            return;
+        }
+        let Some(holder) = &binding.holder else {
+            return self.ledger.violated(&format!("{}: published without a holder", next.name));
+        };
+        if !binding.unfenced.is_empty() {
+            self.ledger.violated(&format!("{}: published with former holders not fenced", next.name));
+        }
+        let Some(machine) = self.town.machine(&holder.node) else { return };
+        let volume = VolumeId { service: next.service.clone(), member: next.name.clone(), role: VolumeRole::Data };
+        let path = format!("{MOUNTS}/{volume}.e{}", binding.epoch);
+        let same_life = om_backend::Host::incarnation(&machine.host) == holder.incarnation;
+        if machine.is_on() && same_life && machine.host.source_of(std::path::Path::new(&path)).is_none() {
+            self.ledger.violated(&format!("{}: published under epoch {} before it is mounted", next.name, binding.epoch));
+        }
+    }
+}
+
+/// The control database as the server on one machine has it.
+#[derive(Clone)]
+pub struct Etcd {
+    /// The surroundings.
+    pub env: Env,
+    /// The network.
+    pub net: Net,
+    /// The records.
+    pub records: Watched,
+    /// The server's machine.
+    pub here: NodeId,
+    /// The machines with a member of it.
+    pub members: Arc<Vec<NodeId>>,
+}
+
+/// Without an answer after so long the database is not there.
+const GIVEN_UP_AFTER: Duration = Duration::from_millis(1500);
+
+impl Etcd {
+    /// The way to a majority.
+    async fn reach(&self, operation: &'static str, key: &Key) -> Result<()> {
+        let there = self.members.iter().filter(|member| self.net.both_ways(&self.here, member)).count();
+        if there * 2 > self.members.len() {
+            self.env.sleep(self.env.between(Duration::from_micros(300), Duration::from_millis(6))).await;
+            return Ok(());
+        }
+        self.env.sleep(GIVEN_UP_AFTER).await;
+        Err(Error::new(ErrorKind::Unavailable, operation, key, "no majority of its members answers"))
+    }
+}
+
+#[async_trait]
+impl ControlDb for Etcd {
+    async fn get(&self, key: &Key) -> Result<Option<Entry>> {
+        self.reach("get", key).await?;
+        self.records.db.get(key).await
+    }
+
+    async fn list(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Page> {
+        self.reach("list", prefix).await?;
+        self.records.db.list(prefix, after, limit).await
+    }
+
+    async fn create(&self, key: &Key, value: &[u8]) -> Result<Revision> {
+        self.reach("create", key).await?;
+        let done = self.records.db.create(key, value).await;
+        if done.is_ok() {
+            self.records.look(key, None, value);
+        }
+        done
+    }
+
+    async fn update(&self, key: &Key, expected: &Revision, value: &[u8]) -> Result<Revision> {
+        self.reach("update", key).await?;
+        let before = self.records.db.get(key).await?;
+        let done = self.records.db.update(key, expected, value).await;
+        if done.is_ok() {
+            self.records.look(key, before.as_ref().map(|entry| entry.value.as_slice()), value);
+        }
+        done
+    }
+
+    async fn delete(&self, key: &Key, expected: &Revision) -> Result<()> {
+        self.reach("delete", key).await?;
+        self.records.db.delete(key, expected).await
+    }
+
+    async fn watch(&self, prefix: &Key) -> Result<Box<dyn Watch>> {
+        self.reach("watch", prefix).await?;
+        self.records.db.watch(prefix).await
+    }
+}

@@ -1,0 +1,246 @@
+//! The storage behind the volumes: it outlives nodes, and decides whose writes count.
+//!
+//! [`Storage`] is the pool with what is on it; `provider` is the volume provider as an agent uses it. Every volume has a
+//! generation for each epoch that attached it. As `shared-file` it takes late writes into the generation they were meant for; as
+//! `nbd` it refuses the writes of an epoch that is over when they arrive.
+//!
+//! **Invariants**, checked at every write: the present content is changed by the youngest epoch only, and an epoch never
+//! writes to a generation that is not its own.
+
+mod provider;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use om_backend::Fencing;
+use om_model::{ByteSize, Epoch, NodeId, VolumeId};
+
+use crate::env::Env;
+use crate::ledger::Ledger;
+use crate::net::Net;
+
+pub use provider::Provider;
+
+/// How a pool keeps a volume to one writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Files that all nodes see; a generation for each epoch.
+    SharedFile,
+    /// Block devices over the network; an export for each epoch.
+    Nbd,
+}
+
+impl Kind {
+    /// How it cuts a former holder off.
+    pub fn fencing(self) -> Fencing {
+        match self {
+            Self::SharedFile => Fencing::AfterLease,
+            Self::Nbd => Fencing::AtOnce,
+        }
+    }
+}
+
+/// What is on a volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// True once a file system was made on it.
+    pub formatted: bool,
+    /// Its files.
+    pub files: BTreeMap<String, String>,
+    /// The rows of the database on it.
+    pub rows: BTreeSet<u64>,
+}
+
+/// A change of what is on a volume.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A file system is made.
+    Format,
+    /// A file is written.
+    Write(String, String),
+    /// Files whose names begin so are removed.
+    Remove(String),
+    /// A row is committed.
+    Row(u64),
+    /// All of it is replaced, but that there is a file system.
+    Copy(Content),
+}
+
+#[derive(Default)]
+struct Volume {
+    size: ByteSize,
+    /// What each epoch has, or had.
+    generations: BTreeMap<Epoch, Content>,
+    /// Epochs below this one are over.
+    floor: Epoch,
+}
+
+#[derive(Default)]
+struct Pool {
+    volumes: BTreeMap<VolumeId, Volume>,
+    /// Which node has what attached.
+    attached: BTreeSet<(NodeId, PathBuf)>,
+}
+
+/// The storage. Clones are the same storage.
+#[derive(Clone)]
+pub struct Storage {
+    env: Env,
+    net: Net,
+    ledger: Ledger,
+    kind: Kind,
+    host: NodeId,
+    pool: Arc<Mutex<Pool>>,
+}
+
+/// Why a write or a read came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The storage refused it.
+    Refused,
+    /// It is not attached here any more.
+    Gone,
+}
+
+fn path_of(id: &VolumeId, epoch: Epoch) -> PathBuf {
+    PathBuf::from(format!("/pool/{id}/{epoch}"))
+}
+
+fn read_path(path: &Path) -> Option<(VolumeId, Epoch)> {
+    let mut parts = path.strip_prefix("/pool").ok()?.iter();
+    let (id, epoch) = (parts.next()?.to_str()?, parts.next()?.to_str()?);
+    let name: om_backend::MountName = id.parse().ok()?;
+    let id = VolumeId { service: name.service, member: name.member?, role: name.role };
+    Some((id, Epoch::new(epoch.parse().ok()?)))
+}
+
+impl Storage {
+    /// An empty pool on the machine `host`.
+    pub fn new(env: Env, net: Net, ledger: Ledger, kind: Kind, host: NodeId) -> Self {
+        Self { env, net, ledger, kind, host, pool: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it keeps a volume to one writer.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What whoever attaches next finds, seen by nobody in the world.
+    pub fn present(&self, id: &VolumeId) -> Option<Content> {
+        self.lock().volumes.get(id)?.generations.last_key_value().map(|(_, content)| content.clone())
+    }
+
+    /// Whether what is written under `epoch` changes nothing any more that others find.
+    pub fn is_over(&self, id: &VolumeId, epoch: Epoch) -> bool {
+        self.lock().volumes.get(id).is_none_or(|volume| epoch < volume.floor)
+    }
+
+    /// Every volume there is.
+    pub fn volumes(&self) -> Vec<VolumeId> {
+        self.lock().volumes.keys().cloned().collect()
+    }
+
+    /// A node has lost its power: nothing is attached there any more.
+    pub fn power_off(&self, node: &NodeId) {
+        self.lock().attached.retain(|(at, _)| at != node);
+    }
+
+    fn is_attached(&self, node: &NodeId, path: &Path) -> bool {
+        self.lock().attached.contains(&(node.clone(), path.to_owned()))
+    }
+
+    /// Writes through what is attached at `path` on `node`; returns once the storage has acknowledged it. While the storage
+    /// cannot be reached the write waits, and what is under way when the node dies may arrive all the same.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub async fn write(&self, node: &NodeId, path: &Path, change: Change) -> Result<(), Lost> {
+        loop {
+            if !self.is_attached(node, path) {
+                return Err(Lost::Gone);
+            }
+            if self.net.travels(node, &self.host).await {
+                break;
+            }
+            self.env.sleep(RETRY).await;
+        }
+        // At the storage: whether its sender still lives does not matter.
+        self.apply(path, change)?;
+        while !self.net.travels(&self.host, node).await {
+            self.env.sleep(RETRY).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&self, path: &Path, change: Change) -> Result<(), Lost> {
+        let (id, epoch) = read_path(path).ok_or(Lost::Refused)?;
+        let mut pool = self.lock();
+        let volume = pool.volumes.get_mut(&id).ok_or(Lost::Refused)?;
+        if self.kind == Kind::Nbd && epoch < volume.floor {
+            return Err(Lost::Refused);
+        }
+        let youngest = volume.generations.last_key_value().map(|(youngest, _)| *youngest).ok_or(Lost::Refused)?;
+        let late = epoch < youngest;
+        if late && self.kind == Kind::Nbd {
+            self.ledger.violated(&format!("{id}: written under epoch {epoch} after {youngest} had attached"));
+        }
+        let content = volume.generations.get_mut(&epoch).ok_or(Lost::Refused)?;
+        match change {
+            Change::Format => content.formatted = true,
+            Change::Write(name, text) => drop(content.files.insert(name, text)),
+            Change::Remove(prefix) => content.files.retain(|name, _| !name.starts_with(&prefix)),
+            Change::Row(row) => drop(content.rows.insert(row)),
+            Change::Copy(other) => *content = Content { formatted: content.formatted, ..other },
+        }
+        Ok(())
+    }
+
+    /// Reads through what is attached at `path` on `node`, waiting for the storage.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub async fn read(&self, node: &NodeId, path: &Path) -> Result<Content, Lost> {
+        loop {
+            if !self.is_attached(node, path) {
+                return Err(Lost::Gone);
+            }
+            if self.net.travels(node, &self.host).await && self.net.travels(&self.host, node).await {
+                break;
+            }
+            self.env.sleep(RETRY).await;
+        }
+        self.seen(path).ok_or(Lost::Refused)
+    }
+
+    /// What is at `path`, without a way there: for what a kernel has in memory.
+    pub fn seen(&self, path: &Path) -> Option<Content> {
+        let (id, epoch) = read_path(path)?;
+        let pool = self.lock();
+        let volume = pool.volumes.get(&id)?;
+        if self.kind == Kind::Nbd && epoch < volume.floor {
+            return None;
+        }
+        volume.generations.get(&epoch).cloned()
+    }
+
+    /// Whether the storage answers `node` now.
+    pub fn answers(&self, node: &NodeId) -> bool {
+        self.net.both_ways(node, &self.host)
+    }
+}
+
+/// How soon a write that got no answer is sent again.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
+
+impl Volume {
+    /// Begins a generation for `epoch` with what is in the present one.
+    fn begin(&mut self, epoch: Epoch) {
+        let present = self.generations.last_key_value().map(|(_, content)| content.clone()).unwrap_or_default();
+        self.generations.insert(epoch, present);
+    }
+}
