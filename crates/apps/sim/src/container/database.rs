@@ -104,6 +104,27 @@ impl Container {
         }
     }
 
+    /// Why the server takes no statements, in words; nothing if it takes them.
+    pub fn why_not(&self) -> Option<&'static str> {
+        if !self.made.process.is_alive() {
+            return Some("its container is dead");
+        }
+        if self.lock().stopped {
+            return Some("its processes are stopped by PID 1");
+        }
+        if self.made.host.is_stopped(self.made.pid) {
+            return Some("its processes are stopped from outside");
+        }
+        if self.made.host.is_frozen(self.device) {
+            return Some("its file system is frozen");
+        }
+        match self.lock().server {
+            Server::Up(_) => None,
+            Server::Starting(_) => Some("its server recovers"),
+            Server::Down | Server::Ended(_) => Some("its server is down"),
+        }
+    }
+
     /// True while the server takes statements.
     pub fn serves(&self) -> bool {
         matches!(self.lock().server, Server::Up(_)) && !self.is_stopped() && self.made.process.is_alive()

@@ -153,8 +153,8 @@ impl Fleet {
         }
         match running.as_slice() {
             [(node, container)] if *node == holder.node => {
-                if !container.serves() {
-                    return Some("its server does not serve".to_owned());
+                if let Some(why) = container.why_not() {
+                    return Some(format!("on {node}: {why}"));
                 }
             }
             other => {

@@ -30,6 +30,8 @@ pub struct FakeHost {
 #[derive(Default)]
 struct State {
     boots: u32,
+    /// How many containers there ever were.
+    started: u32,
     next_minor: u32,
     mounts: Vec<Mounted>,
     /// Empty directories made to mount upon.
@@ -96,7 +98,9 @@ impl FakeHost {
         let mut state = self.state();
         let held =
             state.mounts.iter().filter(|m| m.mount.target.starts_with(folder)).map(|m| m.mount.clone()).collect();
-        let pid = state.containers.keys().last().map_or(1000, |last| last + 1);
+        // Never one that was there before: what was stopped was another's.
+        state.started += 1;
+        let pid = 999 + state.started;
         state.containers.insert(pid, held);
         pid
     }
