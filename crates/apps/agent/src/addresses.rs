@@ -10,6 +10,7 @@ use om_backend::Result;
 use om_engines::MemberConfig;
 use om_engines::member::CONFIG_FILE;
 use om_model::VolumeRole;
+use om_model::mutation::{Mutation, planted};
 
 use crate::agent::{AddressSettings, Agent};
 use crate::survey::Mounted;
@@ -31,6 +32,9 @@ impl Agent {
     pub(crate) async fn remove_address(&self, address: IpAddr) -> Result<()> {
         let Some(settings) = self.place_of(address) else { return Ok(()) };
         let _one = self.known.addressing.lock().await;
+        if planted(Mutation::AddressKept) {
+            return Ok(());
+        }
         self.ports.host.remove_address(&settings.interface, address).await
     }
 
@@ -54,7 +58,8 @@ impl Agent {
 
     /// Takes every member's address from the interface whose member is not mounted here.
     pub(crate) async fn sweep_addresses(&self) -> Result<()> {
-        let Some(settings) = &self.settings.addresses else { return Ok(()) };
+        let swept = self.settings.addresses.as_ref().filter(|_| !planted(Mutation::AddressKept));
+        let Some(settings) = swept else { return Ok(()) };
         let _one = self.known.addressing.lock().await;
         let held = self.addresses_held().await?;
         for address in self.ports.host.addresses(&settings.interface).await? {

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
 use om_backend::{ErrorKind, Fencing, Grant, PortError, Result};
+use om_model::mutation::{Mutation, planted};
 use om_model::{Epoch, Former, MemberName, Proof, ServiceId, VolumeId, VolumeRole};
 
 use crate::agent::Agent;
@@ -44,13 +45,14 @@ impl Agent {
         match self.ports.volumes.fencing() {
             Fencing::None => return Err(self.unprovable(grant, last)),
             Fencing::AtOnce => {}
+            Fencing::AfterLease if planted(Mutation::RevokeBeforeLeaseEnds) => {}
             Fencing::AfterLease => {
                 let lives: BTreeSet<_> = formers.iter().map(|former| (&former.node, &former.incarnation)).collect();
                 try_join_all(lives.into_iter().map(|(node, life)| self.lease_over(node, life))).await?;
             }
         }
         // What is revoked for an epoch is revoked for all before it.
-        for volume in &grant.volumes {
+        for volume in grant.volumes.iter().filter(|_| !planted(Mutation::NotRevoked)) {
             self.ports.volumes.revoke(&volume.id, last.epoch).await?;
         }
         Ok(())
@@ -122,7 +124,7 @@ impl Agent {
         // File systems before processes: a killed task that waits in a frozen (or slow) file system still performs its
         // write once that goes on, unless the file system has ended. Only what can be revoked is a file system of the
         // volume's own; a directory's is everybody's, and to nobody else can it be handed.
-        if self.owns_file_systems() {
+        if self.owns_file_systems() && !planted(Mutation::NoShutdownBeforeKill) {
             // One volume that cannot be shut down for now does not keep the other alive.
             let mut ended = Ok(());
             for mounted in here {

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use om_backend::host::ControlFile;
 use om_backend::{ErrorKind, Grant, PortError, Result};
+use om_model::mutation::{Mutation, planted};
 use om_model::{Epoch, Incarnation, MemberName, ServiceId};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ impl Agent {
                 entry.granted = entry.granted.max(grant.epoch);
             })
             .await?;
-        Ok(grant.epoch <= entry.given_up)
+        Ok(grant.epoch <= entry.given_up && !planted(Mutation::GivenUpForgotten))
     }
 
     /// Everything up to `epoch` is given up; without one, everything granted so far. The caller has the member's lock.

@@ -19,6 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use om_backend::lease::DRIFT_MAX;
+use om_model::mutation::{Mutation, planted};
 
 pub(crate) use voter::Promises;
 
@@ -68,6 +69,7 @@ impl Lease {
             standing.until = standing.until.max(until);
             let known = standing.running && standing.renewed;
             (standing.running, standing.renewed) = (true, true);
+            standing.confirmed |= planted(Mutation::UnconfirmedAfterLapse);
             return !known;
         }
         false

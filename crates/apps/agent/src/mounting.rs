@@ -11,6 +11,7 @@ use std::time::Duration;
 use om_backend::host::ControlFile;
 use om_backend::{Attachment, ErrorKind, Grant, MountName, PortError, Result, Source};
 use om_engines::member::{CONFIG_FILE, CONTROL_DIR, PROGRAM, SECRETS_DIR};
+use om_model::mutation::{Mutation, planted};
 use om_model::{MemberName, VolumeId, VolumeRole};
 
 use crate::agent::Agent;
@@ -106,6 +107,9 @@ impl Agent {
             self.clear_control(&present).await?;
         }
 
+        if planted(Mutation::PublishBeforeMount) {
+            self.publish(&volume, grant).await?;
+        }
         // Step 3, mount.
         let path = self.settings.mounts.join(folder_name(&volume, grant.epoch));
         self.mount_volume(&volume, grant, &path).await?;
@@ -145,7 +149,7 @@ impl Agent {
             Attachment::Directory(folder) => self.ports.host.mount(&Source::Directory(folder), path).await,
             Attachment::Image { path: image, direct } => {
                 // Made only if the record says never *and* no signature is found: one of the two may be behind.
-                let source = Source::Image { path: image, format: !granted.formatted, direct };
+                let source = Source::Image { path: image, format: !granted.formatted || planted(Mutation::FormatsAgain), direct };
                 self.ports.host.mount(&source, path).await?;
                 if granted.formatted { Ok(()) } else { self.ports.control.formatted(volume).await }
             }
@@ -171,7 +175,7 @@ impl Agent {
 
     /// Returns once no container but the one that `id` stands for can have the mount. Refused while another does.
     async fn refuse_while_taken(&self, present: &Mounted, id: &str) -> Result<()> {
-        if present.was_made_for(id) {
+        if present.was_made_for(id) || planted(Mutation::TakenFromUnderContainer) {
             return Ok(());
         }
         self.wait_until_unheld("mount", present).await?;

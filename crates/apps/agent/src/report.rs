@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use om_backend::control_plane::Held;
 use om_backend::{ErrorKind, NodeReport, PortError, Result};
+use om_model::mutation::{Mutation, planted};
 
 use crate::agent::{Agent, ClusterSettings};
 use crate::survey::Mounted;
@@ -80,7 +81,7 @@ impl Agent {
             Err(PortError::new(ErrorKind::TimedOut, "report", "this node", "no server answered in time"))
         })?;
         self.note_over(&orders.over, &report.held);
-        for held in orders.over {
+        for held in orders.over.into_iter().filter(|_| !planted(Mutation::OverIgnored)) {
             let agent = self.clone();
             let subject = format!("member {} of {}", held.member, held.service);
             self.beside("give up", subject, async move { agent.give_up(&held).await });

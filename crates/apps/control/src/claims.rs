@@ -150,21 +150,41 @@ impl Control {
         node: &NodeId,
         incarnation: &Incarnation,
     ) -> Result<MemberRecord> {
-        let now = self.now();
-        let mut outcome: std::result::Result<Claimed, Held> = Ok(Claimed::Kept);
-        let claim = |record: &MemberRecord| {
-            let mut next = record.clone();
-            outcome = next.binding.claim(node, incarnation, now);
-            (outcome.is_ok() && next != *record).then_some(next)
-        };
-        let record = self.store.members.change(&member_key(&service.id, member), claim).await.map_err(from_db)?;
-        let record = record.ok_or_else(|| refused("claim", member, "no such member"))?;
-        match outcome {
-            Err(held) => return Err(refused("claim", member, &held.to_string())),
-            Ok(Claimed::Kept) => {}
-            Ok(Claimed::Won) => self.remember(service, &record).await?,
+        let missing = || refused("claim", member, "no such member");
+        loop {
+            let stored = self.store.members.get(&member_key(&service.id, member)).await.map_err(from_db)?;
+            let stored = stored.ok_or_else(missing)?;
+            // Between the reading and the writing: whoever of a later life comes in between changes the record.
+            self.refuse_past_life(node, incarnation).await?;
+            let mut next = stored.value.clone();
+            let claimed = next.binding.claim(node, incarnation, self.now());
+            match claimed.map_err(|held: Held| refused("claim", member, &held.to_string()))? {
+                Claimed::Kept => return Ok(next),
+                Claimed::Won => {}
+            }
+            match self.store.members.update(&stored, &next).await {
+                Ok(_) => {
+                    self.remember(service, &next).await?;
+                    return Ok(next);
+                }
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(from_db(error)),
+            }
         }
-        Ok(record)
+    }
+
+    /// A claim counts only from the life that the node has reported. One of a life before may come late, and one of the next
+    /// life before its first report: taken in the wrong order they would pass for one another.
+    async fn refuse_past_life(&self, node: &NodeId, incarnation: &Incarnation) -> Result<()> {
+        if !self.settings.several_nodes {
+            return Ok(());
+        }
+        let present = self.store.node(node).await.map_err(from_db)?.map(|record| record.incarnation);
+        if present.as_ref() == Some(incarnation) {
+            return Ok(());
+        }
+        let detail = "this life of the node is over, or has not been reported yet";
+        Err(refused("claim for", format!("node {node}"), detail).advise("the agent reports every second; try again"))
     }
 
     /// Step 2 as far as it is cheap: takes former holders off the list who can be proven fenced without the claimant's

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use om_backend::PeerView;
+use om_model::mutation::{Mutation, planted};
 use om_model::{EventKind, MemberRecord, NodeCondition, NodeId, NodeRecord, Phase, Roster, ServiceRecord, Timestamp};
 use om_planning::Change;
 use om_planning::detection::{Sight, Suspended, Verdict, judge};
@@ -208,7 +209,7 @@ fn recovery_of(service: &ServiceRecord, member: &MemberRecord) -> Option<(om_mod
         .iter()
         .any(|recovery| recovery.member == member.name && recovery.from == from_node && recovery.epoch == epoch);
     let runs = matches!(service.phase, Phase::Active | Phase::Creating) && service.id == member.service;
-    (runs && !under_way)
+    (runs && !under_way && !planted(Mutation::RecoveryNotStarted))
         .then(|| (service.name.clone(), Change::Recover { member: member.name.clone(), from_node, epoch }))
 }
 

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use om_model::mutation::{Mutation, planted};
 use om_model::{EventKind, MemberName, OperationId, OperationState, ServiceName, StepRecord, StepState, Timestamp};
 use om_planning::{Plan, Step, plan, rollback};
 
@@ -268,7 +269,8 @@ impl Control {
     }
 
     async fn backward(self: &Arc<Self>, mut operation: ServiceOperation) -> Result<ServiceOperation, Lost> {
-        while let Some(index) = operation.rollback.iter().position(|step| step.state != StepState::Done) {
+        let open = |step: &StepRecord<Step>| step.state != StepState::Done && !planted(Mutation::RollbackSkipped);
+        while let Some(index) = operation.rollback.iter().position(open) {
             operation = match self.attempt(operation, index, true).await? {
                 Ok(operation) => operation,
                 Err((operation, reason)) => {
@@ -301,6 +303,9 @@ impl Control {
     /// Takes an ended operation out of its queue and off the pending marks, in this order.
     pub(crate) async fn clear(&self, operation: &ServiceOperation) -> Result<(), ControlError> {
         self.leave_queue(&operation.service, &operation.id).await?;
+        if planted(Mutation::PendingNotCleared) {
+            return Ok(());
+        }
         Ok(self.store.pending.remove(operation.id.as_str()).await?)
     }
 

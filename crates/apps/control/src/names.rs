@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use om_engines::catalog;
+use om_model::mutation::{Mutation, planted};
 use om_model::zone::{SERVER_LABELS, Zone, ZoneMember, ZoneService};
 use om_model::{MemberName, NodeCondition, NodeId, ServiceId, ServiceRecord};
 
@@ -42,7 +43,7 @@ impl Pushes {
     fn next(&self, node: &NodeId, pushed: Option<&Zone>) -> Option<Zone> {
         let mut pushing = self.lock();
         let next = pushing.newest.clone().filter(|newest| pushed != Some(newest));
-        if next.is_none() {
+        if next.is_none() && !planted(Mutation::ZonePushedOnce) {
             pushing.busy.remove(node);
         }
         next
@@ -130,7 +131,8 @@ impl Control {
         let mut members = BTreeMap::new();
         let mut by_service: BTreeMap<ServiceId, Vec<MemberName>> = BTreeMap::new();
         for record in values(self.store.members.all("").await?) {
-            let (true, Some(address)) = (record.binding.published, record.address) else { continue };
+            let named = record.binding.published || planted(Mutation::NamedUnpublished);
+            let (true, Some(address)) = (named, record.address) else { continue };
             by_service.entry(record.service.clone()).or_default().push(record.name.clone());
             let entry = ZoneMember { service: record.service, epoch: record.binding.epoch, address };
             members.insert(record.name, entry);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use om_backend::{Deployment, DeploymentState};
 use om_controldb::Watch;
+use om_model::mutation::{Mutation, planted};
 use om_model::{EventKind, MemberRecord, Phase, ServiceId, ServiceRecord};
 
 use crate::control::Control;
@@ -142,5 +143,7 @@ impl Control {
 
 /// Its members are to run, and no operation is to see to them.
 fn idle(service: &ServiceRecord) -> bool {
-    service.phase == Phase::Active && service.queue.is_empty() && service.recoveries.is_empty()
+    let runs = service.phase == Phase::Active
+        || (service.phase == Phase::Stopped && planted(Mutation::StoppedIsStarted));
+    runs && service.queue.is_empty() && service.recoveries.is_empty()
 }

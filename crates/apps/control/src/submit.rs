@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use om_model::mutation::{Mutation, planted};
 use om_model::{EventKind, OperationId, OperationState, Phase, Recovery, ServiceId, ServiceName, ServiceRecord};
 use om_planning::{Change, Observed, Plan, plan, possible_neighbours};
 use sha2::{Digest, Sha256};
@@ -50,8 +51,8 @@ impl Control {
     /// [`ControlError::Invalid`] or [`ControlError::Conflict`] if it cannot be done, before anything is touched.
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, ControlError> {
         let Submission { service, change, .. } = &submission;
-        let request =
-            submission.idempotency_key.as_ref().map(|key| (hash(key.as_bytes()), fingerprint(service, change)));
+        let key = submission.idempotency_key.as_ref().filter(|_| !planted(Mutation::RetryWithoutKey));
+        let request = key.map(|key| (hash(key.as_bytes()), fingerprint(service, change)));
         let mut id: Option<OperationId> = None;
         if let Some((key, fingerprint)) = &request
             && let Some(accepted) = self.accepted_before(key, fingerprint).await?

@@ -105,6 +105,18 @@ impl Container {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where its data volume is mounted, as the node sees it.
+    pub(crate) fn data(&self) -> Option<&PathBuf> {
+        self.made.mounts.get(DATA_MOUNT)
+    }
+
+    /// Another container of this machine in which a server runs on the same volume.
+    fn rival(&self) -> Option<u32> {
+        let others = self.made.town.machine(&self.made.node)?.containers();
+        let same = |other: &&Arc<Self>| other.device == self.device && other.made.pid != self.made.pid;
+        others.iter().filter(same).find(|other| other.made.process.is_alive() && other.server().is_some()).map(|o| o.pid())
+    }
+
     /// The member program.
     pub fn member(&self) -> &Arc<Member> {
         &self.member
@@ -152,6 +164,14 @@ impl Container {
     /// How often the server was begun in it, and how often everything was stopped.
     pub fn disturbances(&self) -> u64 {
         self.lock().pauses
+    }
+
+    /// Which server runs in it, if one does: another number after each start.
+    pub fn server(&self) -> Option<u64> {
+        match self.lock().server {
+            Server::Starting(number) | Server::Up(number) => Some(number),
+            Server::Down | Server::Ended(_) => None,
+        }
     }
 
     fn volume_of(config: &MemberConfig) -> VolumeId {

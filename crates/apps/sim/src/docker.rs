@@ -84,7 +84,8 @@ impl Docker {
             self.parts.machine.kill(container.pid());
         }
         loop {
-            if let Some(tasks) = self.parts.swarm.tasks(&self.parts.machine.id) {
+            let running: Vec<u64> = self.runs().keys().copied().collect();
+            if let Some(tasks) = self.parts.swarm.tasks(&self.parts.machine.id, &running) {
                 self.compare(&tasks);
             }
             self.parts.env.sleep(LOOK_EVERY).await;

@@ -55,6 +55,11 @@ impl Env {
         self.trace.add(self.now(), &text());
     }
 
+    /// Adds a line to the trace about something that goes wrong.
+    pub fn fault(&self, text: impl FnOnce() -> String) {
+        self.trace.fault(self.now(), &text());
+    }
+
     /// Runs `work` beside everything else, whatever becomes of whoever asked for it.
     pub fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.executor.add(Box::pin(work));

@@ -4,7 +4,7 @@
 //! A [`Process`] is a set of tasks: ending it drops them all, wherever they are; stopped, none of them runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -51,8 +51,8 @@ struct State {
 
 struct Task {
     process: u64,
-    /// None while it is polled.
-    work: Option<BoxFuture<'static, ()>>,
+    /// What it does, and what wakes it; none while it is polled.
+    work: Option<(BoxFuture<'static, ()>, Waker)>,
 }
 
 impl State {
@@ -74,14 +74,21 @@ pub enum Ended {
     Idle,
 }
 
+/// Wakes a task. Weak: the executor keeps sleepers' wakers, which would keep it.
 struct WakeTask {
     id: u64,
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
 }
 
 impl Wake for WakeTask {
     fn wake(self: Arc<Self>) {
-        lock(&self.shared).wake(self.id);
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(shared) = self.shared.upgrade() {
+            lock(&shared).wake(self.id);
+        }
     }
 }
 
@@ -119,7 +126,8 @@ impl Executor {
         }
         let id = state.next_task;
         state.next_task += 1;
-        state.tasks.insert(id, Task { process, work: Some(task) });
+        let waker = Waker::from(Arc::new(WakeTask { id, shared: Arc::downgrade(&self.shared) }));
+        state.tasks.insert(id, Task { process, work: Some((task, waker)) });
         state.wake(id);
     }
 
@@ -165,7 +173,7 @@ impl Executor {
 
     /// Polls one ready task, drawn from the seed; false if none is ready.
     fn step(&self) -> bool {
-        let (id, mut task) = {
+        let (id, mut task, waker) = {
             let mut state = lock(&self.shared);
             if state.ready.is_empty() {
                 return false;
@@ -175,11 +183,10 @@ impl Executor {
             state.ready.remove(&id);
             state.polls += 1;
             match state.tasks.get_mut(&id).and_then(|task| task.work.take()) {
-                Some(work) => (id, work),
+                Some((work, waker)) => (id, work, waker),
                 None => return true,
             }
         };
-        let waker = Waker::from(Arc::new(WakeTask { id, shared: self.shared.clone() }));
         let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
         let mut state = lock(&self.shared);
         match poll {
@@ -191,7 +198,7 @@ impl Executor {
             // A task that crashed its own process while it ran is not put back.
             Poll::Pending => {
                 if let Some(slot) = state.tasks.get_mut(&id) {
-                    slot.work = Some(task);
+                    slot.work = Some((task, waker));
                     return true;
                 }
                 // Dropping it may ask for the lock.

@@ -7,7 +7,7 @@
 
 mod mishaps;
 mod settling;
-mod users;
+pub mod users;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -36,6 +36,8 @@ use crate::storage::{Kind, Provider, Storage};
 use crate::swarm::{Swarm, SwarmPort};
 use crate::town::Town;
 use crate::weather::Steps;
+
+pub use mishaps::Mishap;
 
 /// The machines.
 const MACHINES: u8 = 3;
@@ -209,6 +211,7 @@ impl Fleet {
             net: self.net.clone(),
             records: self.records.clone(),
             here: machine.id.clone(),
+            begun: self.env.now(),
             members,
         };
         let swarm = Arc::new(SwarmPort::new(self.swarm.clone(), machine.id.clone()));

@@ -37,6 +37,11 @@ impl Ledger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a line to the trace.
+    pub fn note(&self, text: impl FnOnce() -> String) {
+        self.env.note(text);
+    }
+
     /// An invariant does not hold.
     pub fn violated(&self, what: &str) {
         self.env.note(|| format!("VIOLATED: {what}"));

@@ -3,16 +3,16 @@
 //! [`Etcd`] is the database as one server has it: it answers only whom a majority of its members, one on each machine, reaches.
 //! [`Watched`] is what all of them write to.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use om_controldb::memory::MemoryDb;
-use om_controldb::{ControlDb, Entry, Error, ErrorKind, Key, Page, Result, Revision, Watch};
-use om_model::{Former, MemberRecord, NodeId, VolumeId, VolumeRole};
-use serde::Deserialize;
+use om_controldb::{ControlDb, Entry, Error, ErrorKind, Key, PAGE_MAX, Page, Result, Revision, Watch};
+use om_model::{Former, MemberRecord, NodeId, Phase, ServiceId, ServiceRecord, VolumeId, VolumeRole};
 
+use crate::audit::{self, Written, record_in};
 use crate::env::Env;
 use crate::ledger::Ledger;
 use crate::net::Net;
@@ -29,22 +29,34 @@ pub struct Watched {
     town: Town,
     storage: Storage,
     ledger: Ledger,
-    secrets: Arc<Mutex<BTreeSet<String>>>,
-}
-
-#[derive(Deserialize)]
-struct Envelope {
-    record: MemberRecord,
+    /// Services that are being deleted.
+    deleting: Arc<Mutex<BTreeSet<ServiceId>>>,
+    /// Which process of a server took over each operation last.
+    owners: Arc<Mutex<BTreeMap<Key, (NodeId, Duration)>>>,
 }
 
 fn member_in(value: &[u8]) -> Option<MemberRecord> {
-    serde_json::from_slice::<Envelope>(value).ok().map(|envelope| envelope.record)
+    audit::record_in(value)
+}
+
+/// A member's binding in words.
+fn bound(member: &MemberRecord) -> String {
+    let binding = &member.binding;
+    let holder = binding.holder.as_ref().map_or("nobody", |holder| holder.node.as_str());
+    let mut words = format!("{}: epoch {}, held by {holder}", member.name, binding.epoch);
+    if let Some(assigned) = &binding.assigned {
+        words += &format!(", for {assigned}");
+    }
+    for former in &binding.unfenced {
+        words += &format!(", after {} (epoch {})", former.node, former.epoch);
+    }
+    words + if binding.published { ", published" } else { "" }
 }
 
 impl Watched {
     /// Empty.
     pub fn new(town: Town, storage: Storage, ledger: Ledger) -> Self {
-        Self { db: MemoryDb::new(), town, storage, ledger, secrets: Arc::default() }
+        Self { db: MemoryDb::new(), town, storage, ledger, deleting: Arc::default(), owners: Arc::default() }
     }
 
     /// The records themselves.
@@ -52,25 +64,52 @@ impl Watched {
         &self.db
     }
 
-    /// A secret that must not be in any record.
-    pub fn is_secret(&self, secret: &str) {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(secret.to_owned());
+    fn deleting(&self) -> MutexGuard<'_, BTreeSet<ServiceId>> {
+        self.deleting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self, key: &Key, before: Option<&[u8]>, value: &[u8]) {
-        for secret in self.secrets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            if value.windows(secret.len()).any(|window| window == secret.as_bytes()) {
-                self.ledger.violated(&format!("a secret is in the clear in {key}"));
-            }
+    /// Every record of one kind, as it is stored.
+    pub(crate) async fn stored(&self, kind: &str) -> Vec<Entry> {
+        let Ok(kind) = Key::new(kind) else { return Vec::new() };
+        self.db.list(&kind, None, PAGE_MAX).await.map(|page| page.entries).unwrap_or_default()
+    }
+
+    async fn look(&self, key: &Key, before: Option<&[u8]>, value: &[u8]) {
+        let wrong = match before {
+            Some(before) if key.as_str().starts_with("operations/") => audit::went_back(before, value),
+            Some(before) if key.as_str().starts_with("roster/") => audit::unawaited(&self.town, before).await,
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            self.ledger.violated(&wrong);
+        }
+        if key.as_str().starts_with("services/")
+            && let Some(service) = record_in::<ServiceRecord>(value)
+            && service.phase == Phase::Deleting
+        {
+            self.deleting().insert(service.id);
         }
         if !key.as_str().starts_with("members/") {
             return;
         }
         let Some(next) = member_in(value) else { return };
+        self.ledger.note(|| bound(&next));
         if let Some(before) = before.and_then(member_in) {
             self.look_at_change(&before, &next);
         }
         self.look_at_publication(before.and_then(member_in).as_ref(), &next);
+    }
+
+    /// Progress is written only by the process that took the operation over last.
+    fn look_at_owner(&self, key: &Key, process: (&NodeId, Duration), before: &[u8], value: &[u8]) {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        match audit::written(before, value) {
+            Some(Written::TakenOver) => drop(owners.insert(key.clone(), (process.0.clone(), process.1))),
+            Some(Written::Progress) if owners.get(key).is_some_and(|(node, begun)| (node, *begun) != process) => {
+                self.ledger.violated(&format!("{key}: progress is written by a former owner, on {}", process.0));
+            }
+            _ => {}
+        }
     }
 
     fn look_at_change(&self, before: &MemberRecord, next: &MemberRecord) {
@@ -85,6 +124,15 @@ impl Watched {
         let (was, is) = (life(&old.holder), life(&new.holder));
         if is.is_some() && was != is && new.epoch <= old.epoch {
             self.ledger.violated(&format!("{name}: another holder under epoch {}", new.epoch));
+        }
+        if let Some(wrong) = audit::evicted(old, new) {
+            self.ledger.violated(&format!("{name}: {wrong}"));
+        }
+        if self.deleting().contains(&next.service) {
+            if new.holder.is_some() && new.epoch > old.epoch {
+                self.ledger.violated(&format!("{name}: claimed while its service is being deleted"));
+            }
+            return;
         }
         let mut formers = old.unfenced.clone();
         if let Some((node, incarnation)) = was.filter(|was| Some(was) != is.as_ref()) {
@@ -147,6 +195,8 @@ pub struct Etcd {
     pub records: Watched,
     /// The server's machine.
     pub here: NodeId,
+    /// When that server began: which of them it is.
+    pub begun: Duration,
     /// The machines with a member of it.
     pub members: Arc<Vec<NodeId>>,
 }
@@ -183,7 +233,7 @@ impl ControlDb for Etcd {
         self.reach("create", key).await?;
         let done = self.records.db.create(key, value).await;
         if done.is_ok() {
-            self.records.look(key, None, value);
+            self.records.look(key, None, value).await;
         }
         done
     }
@@ -192,8 +242,13 @@ impl ControlDb for Etcd {
         self.reach("update", key).await?;
         let before = self.records.db.get(key).await?;
         let done = self.records.db.update(key, expected, value).await;
+        if let (Ok(_), Some(before)) = (&done, &before)
+            && key.as_str().starts_with("operations/")
+        {
+            self.records.look_at_owner(key, (&self.here, self.begun), &before.value, value);
+        }
         if done.is_ok() {
-            self.records.look(key, before.as_ref().map(|entry| entry.value.as_slice()), value);
+            self.records.look(key, before.as_ref().map(|entry| entry.value.as_slice()), value).await;
         }
         done
     }

@@ -1,9 +1,18 @@
 //! One run of the simulator: from a seed, a cluster that things befall, until all is well again.
+//!
+//! [`run`] is the common one; [`play`] is one in which somebody else decides what happens meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use futures::executor::block_on;
+use om_control::ServiceOperation;
+use om_controldb::{ControlDb, Key, PAGE_MAX};
+use om_model::Event;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::env::Env;
 use crate::executor::Ended;
@@ -55,18 +64,65 @@ pub struct Outcome {
     pub rows: u64,
     /// Operations by their state at the end.
     pub operations: BTreeMap<&'static str, u64>,
+    /// What the server noted: its journal.
+    pub events: Vec<Event>,
 }
 
-/// Runs one cluster.
+impl Outcome {
+    /// What came of the run of `fleet`.
+    pub(crate) fn of(seed: u64, fleet: &Fleet) -> Self {
+        let env = &fleet.env;
+        let mut coverage = env.weather.coverage();
+        for operation in every::<ServiceOperation>(fleet, "operations/") {
+            operation.steps.iter().chain(&operation.rollback).for_each(|record| coverage.count(record));
+        }
+        Self {
+            seed,
+            violations: fleet.ledger.violations(),
+            trace: env.trace.lines(),
+            fingerprint: env.trace.fingerprint(),
+            coverage,
+            simulated: env.now(),
+            rows: fleet.ledger.rows(),
+            operations: fleet.progress().ended.clone(),
+            events: every(fleet, "events/"),
+        }
+    }
+
+    /// What is known of a run that ended in a panic.
+    pub(crate) fn panicked(seed: u64, message: &str) -> Self {
+        Self {
+            seed,
+            violations: vec![format!("panicked: {message}")],
+            trace: Vec::new(),
+            fingerprint: 0,
+            coverage: Coverage::default(),
+            simulated: Duration::ZERO,
+            rows: 0,
+            operations: BTreeMap::new(),
+            events: Vec::new(),
+        }
+    }
+}
+
+/// Runs one cluster: users change services and write rows, and one mishap follows another.
 pub fn run(options: &Options) -> Outcome {
+    let storm = options.storm;
+    play(options, |fleet| {
+        fleet.env.beside(fleet.clone().operator(storm));
+        fleet.env.beside(fleet.clone().writers(storm + Duration::from_secs(60)));
+        fleet.env.beside(fleet.clone().mishaps(storm));
+    })
+}
+
+/// Runs one cluster in which happens what `begin` begins; after the storm all is calm, and must become well.
+pub fn play(options: &Options, begin: impl FnOnce(&Arc<Fleet>)) -> Outcome {
     let env = Env::new(options.seed);
     let drawn = if env.chance().happens(500) { Kind::SharedFile } else { Kind::Nbd };
     let fleet = Fleet::new(&env, options.storage.unwrap_or(drawn));
     env.note(|| format!("seed {}, {:?}", options.seed, fleet.storage.kind()));
     env.weather.set(options.rates);
-    env.beside(fleet.clone().operator(options.storm));
-    env.beside(fleet.clone().writers(options.storm + Duration::from_secs(60)));
-    env.beside(fleet.clone().mishaps(options.storm));
+    begin(&fleet);
     let done = Arc::new(AtomicBool::new(false));
     let (ending, told, storm) = (fleet.clone(), done.clone(), options.storm);
     env.beside(async move {
@@ -83,16 +139,28 @@ pub fn run(options: &Options) -> Outcome {
         fleet.ledger.violated(&format!("the run did not come to its end: {ended:?}"));
     }
     env.note(|| format!("end after {} steps", env.executor.polls()));
-    let outcome = Outcome {
-        seed: options.seed,
-        violations: fleet.ledger.violations(),
-        trace: env.trace.lines(),
-        fingerprint: env.trace.fingerprint(),
-        coverage: env.weather.coverage(),
-        simulated: env.now(),
-        rows: fleet.ledger.rows(),
-        operations: fleet.progress().ended.clone(),
-    };
+    let outcome = Outcome::of(options.seed, &fleet);
     fleet.clear();
     outcome
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    record: T,
+}
+
+/// Every record of a kind, read past all faults.
+fn every<T: DeserializeOwned>(fleet: &Fleet, prefix: &str) -> Vec<T> {
+    let prefix = Key::new(prefix).expect("a prefix");
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = block_on(fleet.records.db().list(&prefix, after.as_ref(), PAGE_MAX));
+        let page = page.expect("the in-memory store always answers");
+        let read = |value: &[u8]| serde_json::from_slice::<Envelope<T>>(value).ok().map(|envelope| envelope.record);
+        found.extend(page.entries.iter().filter_map(|entry| read(&entry.value)));
+        after = page.entries.last().map(|entry| entry.key.clone());
+        if !page.more {
+            return found;
+        }
+    }
 }

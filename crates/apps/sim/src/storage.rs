@@ -32,6 +32,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// A word for it, as on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SharedFile => "shared-file",
+            Self::Nbd => "nbd",
+        }
+    }
+
     /// How it cuts a former holder off.
     pub fn fencing(self) -> Fencing {
         match self {
@@ -123,6 +131,11 @@ impl Storage {
 
     fn lock(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is promised.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// How it keeps a volume to one writer.

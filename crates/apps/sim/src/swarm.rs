@@ -44,6 +44,8 @@ struct State {
     heard: BTreeMap<NodeId, Duration>,
     /// Machines whose tasks are late, until then.
     late: BTreeMap<NodeId, Duration>,
+    /// What it lists instead of what is, until then.
+    past: Option<(Duration, BTreeMap<String, Entry>)>,
 }
 
 /// A deployment.
@@ -121,6 +123,13 @@ impl Swarm {
         self.lock().late.insert(node.clone(), until);
     }
 
+    /// For so long it lists what is now, whatever becomes of it.
+    pub fn lists_the_past(&self, length: Duration) {
+        let until = self.env.now() + length;
+        let mut state = self.lock();
+        state.past = Some((until, state.deployments.clone()));
+    }
+
     /// It forgets what a deployment's machine is to do, until somebody says it again.
     pub fn forgets(&self, number: usize) -> Option<String> {
         let mut state = self.lock();
@@ -131,8 +140,8 @@ impl Swarm {
         Some(name.clone())
     }
 
-    /// What a machine is to run; nothing if it is not told now.
-    pub fn tasks(&self, node: &NodeId) -> Option<Vec<Task>> {
+    /// What a machine is to run, having said what it runs; nothing if it is not told now.
+    pub fn tasks(&self, node: &NodeId, running: &[u64]) -> Option<Vec<Task>> {
         if !self.answers(node) {
             return None;
         }
@@ -141,6 +150,12 @@ impl Swarm {
         state.heard.insert(node.clone(), now);
         if state.late.get(node).is_some_and(|until| *until > now) {
             return None;
+        }
+        for entry in state.deployments.values_mut().filter(|entry| entry.spec.node.as_ref() == Some(node)) {
+            let over = entry.wanted != Wanted::Running && entry.state != DeploymentState::Created;
+            if over && !running.contains(&entry.number) {
+                entry.state = DeploymentState::Stopped;
+            }
         }
         let here = |entry: &&Entry| entry.spec.node.as_ref() == Some(node) && entry.wanted == Wanted::Running;
         let task = |entry: &Entry| Task { number: entry.number, spec: entry.spec.clone() };

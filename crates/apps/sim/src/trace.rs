@@ -6,6 +6,9 @@ use std::hash::Hasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Before what goes wrong.
+pub(crate) const FAULT: char = '!';
+
 /// The lines. Clones share them.
 #[derive(Clone, Default)]
 pub struct Trace {
@@ -23,9 +26,18 @@ impl Trace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a line.
+    /// Adds a line about something that happens.
     pub fn add(&self, at: Duration, text: &str) {
-        let line = format!("{:>10.4}  {text}", at.as_secs_f64());
+        self.push(at, ' ', text);
+    }
+
+    /// Adds a line about something that goes wrong.
+    pub fn fault(&self, at: Duration, text: &str) {
+        self.push(at, FAULT, text);
+    }
+
+    fn push(&self, at: Duration, mark: char, text: &str) {
+        let line = format!("{:>10.4} {mark}{text}", at.as_secs_f64());
         let mut state = self.lock();
         state.fingerprint.write(line.as_bytes());
         state.lines.push(line);

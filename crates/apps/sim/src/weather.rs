@@ -2,11 +2,12 @@
 //!
 //! A step is a call of a port by one kind of process, for example `agent host.mount`. At each passage the [`Weather`] draws
 //! whether the process ends there, the call fails before or after its effect, or is late. Rare steps are hit more often than
-//! frequent ones, so that none is left out; [`Coverage`] counts.
+//! frequent ones, so that none is left out; [`Coverage`] counts what was hit.
 //!
-//! **Invariant:** in calm weather nothing is drawn and nothing goes wrong.
+//! A scenario can also say beforehand what is to go wrong at which passage: [`Plans`].
+//!
+//! **Invariant:** in calm weather nothing is drawn, and nothing goes wrong but what was planned.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use om_backend::Clock;
 use om_backend::faulty::{Faults, Moment};
 
 use crate::chance::Chance;
+pub use crate::coverage::{Coverage, Fault, Hits};
 use crate::env::{Env, give_way};
+use crate::planned::Plans;
 
 /// How often what goes wrong at a step that is passed for the first time, in thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,75 +40,26 @@ impl Rates {
     pub const STORMY: Self = Self { crash: 25, fail: 40, delay: 40, repeat: 20 };
 }
 
-/// What went wrong at a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
-    /// The process ended before the effect.
-    CrashBefore,
-    /// The process ended after the effect.
-    CrashAfter,
-    /// The call failed before its effect.
-    FailBefore,
-    /// The call failed after its effect.
-    FailAfter,
-    /// The call was late.
-    Delay,
-}
-
-/// How often each step was passed, and how often each fault hit it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Coverage {
-    /// By step.
-    pub steps: BTreeMap<String, Hits>,
-}
-
-/// One step's counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hits {
-    /// Passages.
-    pub passed: u64,
-    /// Faults.
-    pub faults: BTreeMap<Fault, u64>,
-}
-
-impl Hits {
-    /// How often the process ended here.
-    pub fn crashes(&self) -> u64 {
-        let of = |fault| self.faults.get(&fault).copied().unwrap_or_default();
-        of(Fault::CrashBefore) + of(Fault::CrashAfter)
-    }
-}
-
-impl Coverage {
-    /// Adds another run's counts.
-    pub fn add(&mut self, other: &Self) {
-        for (step, hits) in &other.steps {
-            let mine = self.steps.entry(step.clone()).or_default();
-            mine.passed += hits.passed;
-            for (fault, count) in &hits.faults {
-                *mine.faults.entry(*fault).or_default() += count;
-            }
-        }
-    }
-}
-
 /// The weather. Clones are the same weather.
 #[derive(Clone)]
 pub struct Weather {
     state: Arc<Mutex<State>>,
     chance: Arc<Chance>,
+    plans: Plans,
 }
 
 struct State {
     rates: Rates,
     coverage: Coverage,
+    /// The name of the step that is passed: made for every passage, so it has its place.
+    step: String,
 }
 
 impl Weather {
     /// Calm weather, its chance from `seed`.
     pub fn new(seed: u64) -> Self {
-        let state = State { rates: Rates::CALM, coverage: Coverage::default() };
-        Self { state: Arc::new(Mutex::new(state)), chance: Arc::new(Chance::new(seed)) }
+        let state = State { rates: Rates::CALM, coverage: Coverage::default(), step: String::new() };
+        Self { state: Arc::new(Mutex::new(state)), chance: Arc::new(Chance::new(seed)), plans: Plans::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -115,6 +69,11 @@ impl Weather {
     /// From now on so often.
     pub fn set(&self, rates: Rates) {
         self.lock().rates = rates;
+    }
+
+    /// What a scenario has planned.
+    pub fn plans(&self) -> &Plans {
+        &self.plans
     }
 
     /// What was passed and hit so far.
@@ -127,21 +86,35 @@ impl Weather {
         &self.chance
     }
 
+    /// Counts what befell a machine, a process or a way.
+    pub fn befell(&self, mishap: String) {
+        *self.lock().coverage.mishaps.entry(mishap).or_default() += 1;
+    }
+
     /// Whether a request is carried out twice.
     pub fn repeats(&self) -> bool {
         let rate = self.lock().rates.repeat;
-        rate > 0 && self.chance.permille() < rate
+        let repeats = rate > 0 && self.chance.permille() < rate;
+        if repeats {
+            self.befell("Repeat".to_owned());
+        }
+        repeats
     }
 
-    fn draw(&self, step: &str, moment: Moment) -> Option<Fault> {
+    /// What goes wrong at this passage, if anything.
+    fn draw(&self, kind: &str, call: &str, moment: Moment) -> Option<Fault> {
         let mut state = self.lock();
-        let rates = state.rates;
-        let hits = state.coverage.steps.entry(step.to_owned()).or_default();
+        let State { rates, coverage, step } = &mut *state;
+        if *rates == Rates::CALM {
+            return None;
+        }
+        write_step(step, kind, call);
+        if !coverage.steps.contains_key(step.as_str()) {
+            coverage.steps.insert(step.clone(), Hits::default());
+        }
+        let hits = coverage.steps.get_mut(step.as_str())?;
         if moment == Moment::Before {
             hits.passed += 1;
-        }
-        if rates == Rates::CALM {
-            return None;
         }
         // Of a step that is passed all the time, each passage is hit less often.
         let range = 1000 * (1 + hits.passed / 8);
@@ -177,12 +150,15 @@ impl Steps {
     }
 }
 
-/// The step of a call: its name without its subject, but for the kind of record.
-fn step_of(kind: &str, call: &str) -> String {
+/// Writes the step of a call: its name without its subject, but for the kind of record.
+fn write_step(step: &mut String, kind: &str, call: &str) {
     let (call, subject) = call.split_once(' ').unwrap_or((call, ""));
-    match (call.starts_with("db."), subject.split_once('/')) {
-        (true, Some((records, _))) => format!("{kind} {call} {records}"),
-        _ => format!("{kind} {call}"),
+    step.clear();
+    [kind, " ", call].into_iter().for_each(|part| step.push_str(part));
+    if call.starts_with("db.")
+        && let Some((records, _)) = subject.split_once('/')
+    {
+        [" ", records].into_iter().for_each(|part| step.push_str(part));
     }
 }
 
@@ -190,8 +166,10 @@ fn step_of(kind: &str, call: &str) -> String {
 impl Faults for Steps {
     async fn at(&self, moment: Moment, call: &str) -> Option<String> {
         give_way().await;
-        let fault = self.env.weather.draw(&step_of(self.kind, call), moment)?;
-        self.env.note(|| format!("{} {}: {fault:?} at {call}", self.kind, self.name));
+        let drawn = self.env.weather.draw(self.kind, call, moment).map(|fault| (fault, None));
+        let planned = self.env.weather.plans.due(self.kind, &self.name, moment, call);
+        let (fault, late) = planned.map(|(fault, late)| (fault, Some(late))).or(drawn)?;
+        self.env.fault(|| format!("{} {}: {fault:?} at {call}", self.kind, self.name));
         match fault {
             Fault::CrashBefore | Fault::CrashAfter => {
                 (self.end)();
@@ -200,9 +178,11 @@ impl Faults for Steps {
             Fault::FailBefore | Fault::FailAfter => Some("injected fault".to_owned()),
             Fault::Delay => {
                 // Mostly short, now and then longer than anybody is patient.
-                let scale = if self.env.weather.chance().permille() < 100 { 40_000 } else { 1_500 };
-                let length = Duration::from_millis(self.env.weather.chance().number() % scale);
-                self.env.executor.sleep(length).await;
+                let drawn = || {
+                    let scale = if self.env.weather.chance().permille() < 100 { 40_000 } else { 1_500 };
+                    Duration::from_millis(self.env.weather.chance().number() % scale)
+                };
+                self.env.executor.sleep(late.unwrap_or_else(drawn)).await;
                 None
             }
         }

@@ -1,15 +1,23 @@
 //! `openmanage-sim`: runs whole clusters in a simulated world, from seeds, and replays them.
 
-use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod mutations;
+mod scenarios;
 
-use anyhow::Result;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use om_sim::explain::{Filter, readable, story};
+use om_sim::journal::{Journal, replayed};
+use om_sim::many::{Sum, many};
 use om_sim::run::{Options, Outcome, run};
 use om_sim::storage::Kind;
-use om_sim::weather::Coverage;
+use rustix::time::{ClockId, clock_gettime};
+
+/// A line of progress after so many runs.
+const TOLD_EVERY: u64 = 100;
 
 #[derive(Parser)]
 #[command(version, about = "Runs whole clusters in a simulated world, each from one seed")]
@@ -42,7 +50,34 @@ enum Command {
         /// Tells everything that happened
         #[arg(long)]
         explain: bool,
+        /// Of what happened, only what happened until then
+        #[arg(long, value_name = "SECONDS", requires = "explain")]
+        until: Option<f64>,
+        /// Of what happened, only lines with this word
+        #[arg(long, value_name = "WORD", requires = "explain")]
+        about: Option<String>,
+        /// Writes the events that its servers noted, as `openmanage events --output json` does
+        #[arg(long, value_name = "FILE")]
+        journal: Option<PathBuf>,
     },
+    /// Runs what a real cluster's events tell of: `openmanage events --output json > FILE`
+    Incident {
+        /// The events
+        file: PathBuf,
+        /// The volumes; without, the seed decides
+        #[arg(long, value_parser = storage)]
+        storage: Option<Kind>,
+        /// What the events do not tell is drawn from this
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Tells everything that happened
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Plays the scenarios by name
+    Scenarios(scenarios::Wanted),
+    /// Plants every deliberate bug, one after another, and runs seeds until one finds it
+    Mutations(mutations::Arguments),
 }
 
 fn storage(word: &str) -> Result<Kind, String> {
@@ -53,74 +88,90 @@ fn storage(word: &str) -> Result<Kind, String> {
     }
 }
 
-fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Run { from, seeds, storage } => many(from, seeds, storage),
-        Command::Replay { seed, storage, explain } => replay(&Options { storage, ..Options::new(seed) }, explain),
-    }
+fn main() -> Result<ExitCode> {
+    let passed = match Arguments::parse().command {
+        Command::Run { from, seeds, storage } => many_seeds(from, seeds, storage),
+        Command::Replay { seed, storage, explain, until, about, journal } => {
+            let outcome = run(&Options { storage, ..Options::new(seed) });
+            if let Some(file) = journal {
+                let text = Journal::noted(&outcome.events)?.text();
+                std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+            }
+            told(&outcome, explain.then_some(Filter { until, about }).as_ref())
+        }
+        Command::Incident { file, storage, seed, explain } => {
+            incident(&file, &Options { storage, ..Options::new(seed) }, explain)?
+        }
+        Command::Scenarios(wanted) => scenarios::run(&wanted),
+        Command::Mutations(arguments) => return Ok(mutations::all(&arguments)),
+    };
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn replay(options: &Options, explain: bool) -> ExitCode {
-    let outcome = run(options);
-    if explain {
-        outcome.trace.iter().for_each(|line| println!("{line}"));
+/// Tells what came of one run; true if all is well.
+fn told(outcome: &Outcome, filter: Option<&Filter>) -> bool {
+    if let Some(filter) = filter {
+        println!("{}", readable(&outcome.trace, filter));
     }
-    tell(&outcome);
-    println!("fingerprint {:016x}, {:.1} s simulated, {} rows", outcome.fingerprint, outcome.simulated.as_secs_f64(), outcome.rows);
-    if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn tell(outcome: &Outcome) {
+    if let Some(story) = story(&outcome.trace) {
+        println!("{story}");
+    }
     for violation in &outcome.violations {
         println!("seed {}: {violation}", outcome.seed);
     }
+    let (simulated, rows) = (outcome.simulated.as_secs_f64(), outcome.rows);
+    println!("fingerprint {:016x}, {simulated:.1} s simulated, {rows} rows", outcome.fingerprint);
+    outcome.violations.is_empty()
 }
 
-/// The runs of all threads together.
-#[derive(Default)]
-struct Sum {
-    failed: Vec<u64>,
-    coverage: Coverage,
-    simulated: Duration,
-    rows: u64,
+fn incident(file: &PathBuf, options: &Options, explain: bool) -> Result<bool> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let journal = Journal::read(&text).with_context(|| format!("{} is no journal", file.display()))?;
+    print!("{}", journal.schedule());
+    let replay = replayed(&journal, options);
+    print!("{}", replay.comparison);
+    Ok(told(&replay.outcome, explain.then(Filter::default).as_ref()))
 }
 
-fn many(from: u64, seeds: u64, storage: Option<Kind>) -> ExitCode {
-    let (next, sum, began) = (AtomicU64::new(from), Mutex::new(Sum::default()), Instant::now());
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + seeds {
-                        return;
-                    }
-                    let outcome = run(&Options { storage, ..Options::new(seed) });
-                    tell(&outcome);
-                    let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-                    if !outcome.violations.is_empty() {
-                        sum.failed.push(seed);
-                    }
-                    sum.coverage.add(&outcome.coverage);
-                    sum.simulated += outcome.simulated;
-                    sum.rows += outcome.rows;
-                }
-            });
+/// Runs many seeds; true if none failed and nothing was left out.
+fn many_seeds(from: u64, seeds: u64, storage: Option<Kind>) -> bool {
+    let (began, terminal) = (passed(ClockId::Monotonic), std::io::stderr().is_terminal());
+    let options = Options { storage, ..Options::new(from) };
+    let sum = many(from..from + seeds, &options, |outcome, sum| {
+        for violation in &outcome.violations {
+            println!("seed {}: {violation}", outcome.seed);
+        }
+        if terminal && sum.runs.is_multiple_of(TOLD_EVERY) {
+            let took = passed(ClockId::Monotonic) - began;
+            eprintln!("{} of {seeds} seeds after {took:.0} s, {} failed", sum.runs, sum.failed.len());
         }
     });
-    let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    sum.failed.sort_unstable();
-    for (step, hits) in &sum.coverage.steps {
-        println!("{step:<50} {:>9} passed {:>6} crashes {:?}", hits.passed, hits.crashes(), hits.faults);
+    println!("{}", sum.coverage.table());
+    let seldom = sum.coverage.seldom();
+    if !seldom.is_empty() {
+        println!("too seldom to say anything: {}\n", seldom.join(", "));
     }
-    let took = began.elapsed();
+    let gaps = sum.gaps();
+    gaps.iter().for_each(|gap| println!("not covered: {gap}"));
+    figures(&sum, passed(ClockId::Monotonic) - began);
+    print!("{}", sum.failures(storage));
+    sum.failed.is_empty() && gaps.is_empty()
+}
+
+/// What a clock of the process shows, in seconds.
+fn passed(clock: ClockId) -> f64 {
+    let now = clock_gettime(clock);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
+/// How much was simulated, and what it cost.
+fn figures(sum: &Sum, took: f64) {
+    let hours = passed(ClockId::ProcessCPUTime) / 3600.0;
+    println!("{} seeds in {took:.1} s; operations: {:?}; {} rows", sum.runs, sum.operations, sum.rows);
     println!(
-        "{seeds} seeds in {:.1} s, {:.1} h simulated, {} rows; failed: {:?}",
-        took.as_secs_f64(),
+        "{:.1} h of a cluster's life simulated in {hours:.3} h of processor time: {:.2} cluster-years per processor-hour",
         sum.simulated.as_secs_f64() / 3600.0,
-        sum.rows,
-        sum.failed
+        sum.cluster_years() / hours
     );
-    if sum.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{} failed", sum.failed.len());
 }

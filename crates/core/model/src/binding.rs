@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Epoch, Incarnation, NodeId};
+use crate::mutation::{Mutation, planted};
 use crate::time::Timestamp;
 
 /// Who holds a member now, and who may not yet be ruled out as a writer.
@@ -105,20 +106,26 @@ impl Binding {
                 return Ok(Claimed::Kept);
             }
             let same_node = holder.node == *node;
-            if !same_node && self.assigned.as_ref() != Some(node) {
+            let admitted = self.assigned.as_ref() == Some(node) || planted(Mutation::ClaimWithoutCondition);
+            if !same_node && !admitted {
                 return Err(Held::By { holder: holder.clone(), epoch: self.epoch });
             }
             // A node that came back in a new life has proven that its former life is over (design §5 proof a).
             if !same_node {
                 let former =
                     Former { node: holder.node.clone(), incarnation: holder.incarnation.clone(), epoch: self.epoch };
+                if planted(Mutation::LastFormerOnly) {
+                    self.unfenced.clear();
+                }
                 self.unfenced.push(former);
             }
         } else if let Some(other) = self.assigned.as_ref().filter(|assigned| *assigned != node) {
             return Err(Held::For(other.clone()));
         }
         self.unfenced.retain(|former| former.node != *node || former.incarnation == *incarnation);
-        self.epoch = self.epoch.next();
+        if !planted(Mutation::EpochNotRaised) {
+            self.epoch = self.epoch.next();
+        }
         self.holder =
             Some(Holder { node: node.clone(), incarnation: incarnation.clone(), container: None, since: now });
         self.published = false;
@@ -127,7 +134,7 @@ impl Binding {
 
     /// The holder of `epoch`, the present one or a former, gives the member up, having unmounted it. Others are left alone.
     pub fn release(&mut self, epoch: Epoch) {
-        if self.epoch == epoch {
+        if self.epoch == epoch || planted(Mutation::ReleaseWhateverEpoch) {
             self.holder = None;
             self.published = false;
         }
@@ -141,7 +148,8 @@ impl Binding {
 
     /// The holder of `epoch` has mounted: its name may answer. False if the epoch has moved on.
     pub fn publish(&mut self, epoch: Epoch) -> bool {
-        let current = self.epoch == epoch && self.holder.is_some() && self.unfenced.is_empty();
+        let same = self.epoch == epoch || planted(Mutation::PublishWhateverEpoch);
+        let current = same && self.holder.is_some() && self.unfenced.is_empty();
         self.published |= current;
         current
     }

@@ -16,6 +16,7 @@ pub mod binding;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod mutation;
 pub mod node;
 pub mod operation;
 pub mod record;

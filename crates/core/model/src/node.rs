@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Incarnation, NodeId};
 use crate::time::Timestamp;
 
+/// How many past lives of a node are remembered: as many as it can have while one request is under way.
+pub const PAST_LIVES: usize = 32;
+
 /// A node that has joined the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRecord {
@@ -21,6 +24,9 @@ pub struct NodeRecord {
     pub zone: Option<String>,
     /// Its present life, as its agent told last.
     pub incarnation: Incarnation,
+    /// Its lives before that, the last [`PAST_LIVES`] of them, oldest first. Nothing that one of them says counts any more.
+    #[serde(default)]
+    pub past_lives: Vec<Incarnation>,
     /// The volume provider its agent mounts from.
     pub volumes: String,
     /// By what that provider keeps a volume to one writer.
@@ -91,6 +97,22 @@ pub struct RosterNode {
 }
 
 impl NodeRecord {
+    /// The node is in that life now, if it is not a past one; false if it is.
+    ///
+    /// Lives have no order of their own: a request of a past one may come late, held up on its way or in a server that stood
+    /// still, and must not pass for a new life.
+    pub fn enter(&mut self, life: &Incarnation) -> bool {
+        if self.past_lives.contains(life) {
+            return false;
+        }
+        if self.incarnation != *life {
+            self.past_lives.push(std::mem::replace(&mut self.incarnation, life.clone()));
+            let over = self.past_lives.len().saturating_sub(PAST_LIVES);
+            self.past_lives.drain(..over);
+        }
+        true
+    }
+
     /// Whether members may be placed on it.
     pub fn open(&self) -> bool {
         self.condition == NodeCondition::Present && !self.drained

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use om_model::mutation::{Mutation, planted};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +115,11 @@ impl<K: Kind> Records<K> {
     /// As [`ControlDb::update`].
     pub async fn update(&self, stored: &Stored<K::Value>, value: &K::Value) -> Result<Revision> {
         let key = key::<K>("update", &stored.name)?;
-        self.db.update(&key, &stored.revision, &encode::<K>("update", &key, value)?).await
+        let mut expected = stored.revision.clone();
+        if planted(Mutation::LostUpdate) {
+            expected = self.get(&stored.name).await?.map_or(expected, |now| now.revision);
+        }
+        self.db.update(&key, &expected, &encode::<K>("update", &key, value)?).await
     }
 
     /// Reads, changes and writes until nobody interfered. `change` returns `None` to leave the record as it is.

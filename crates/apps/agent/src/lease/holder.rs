@@ -16,6 +16,7 @@ use om_backend::host::ControlFile;
 use om_backend::{ErrorKind, PortError, Result};
 use om_engines::member::LEASE_FILE;
 use om_model::VolumeRole;
+use om_model::mutation::{Mutation, planted};
 
 use super::Lease;
 use crate::agent::Agent;
@@ -40,20 +41,29 @@ impl Agent {
 
     /// Finds out how the agent before this one left things.
     pub(crate) async fn resume_lease(&self, lease: &Lease) -> Result<()> {
-        let here: Vec<Mounted> = self.survey().await?.into_iter().filter(|mounted| mounted.record.is_some()).collect();
         let mut until: Option<Duration> = None;
-        for mounted in &here {
-            let text = self.ports.host.read_file(&mounted.control().join(LEASE_FILE)).await?;
-            let deadline = text.and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse().ok());
-            let deadline = Duration::from_millis(deadline.unwrap_or_default());
-            until = Some(until.map_or(deadline, |until| until.min(deadline)));
+        for mounted in &self.survey().await? {
+            let deadline = self.written_deadline(mounted).await?;
+            if deadline <= self.now() {
+                // Also where a Mount was interrupted: the volume below it may be frozen from before.
+                lease.note_frozen(&mounted.path, false);
+            }
+            if mounted.record.is_some() {
+                until = Some(until.map_or(deadline, |until| until.min(deadline)));
+            }
         }
-        match until {
-            Some(until) if until > self.now() => lease.resume(until, self.now()),
-            // It had lapsed, somewhere at least.
-            _ => here.iter().for_each(|mounted| lease.note_frozen(&mounted.path, false)),
+        // Where one of them has run out, there was a lapse.
+        if let Some(until) = until.filter(|until| *until > self.now()) {
+            lease.resume(until, self.now());
         }
         Ok(())
+    }
+
+    /// The deadline that a mount has; long ago if it has none.
+    async fn written_deadline(&self, mounted: &Mounted) -> Result<Duration> {
+        let text = self.ports.host.read_file(&mounted.control().join(LEASE_FILE)).await?;
+        let deadline = text.and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse().ok());
+        Ok(Duration::from_millis(deadline.unwrap_or_default()))
     }
 
     async fn renew_always(&self, lease: &Lease) {
@@ -91,6 +101,7 @@ impl Agent {
                 Ok(()) => promised += 1,
                 Err(error) => self.not_voted(&error),
             }
+            let asked = if planted(Mutation::LeaseFromReply) { self.now() } else { asked };
             if promised == roster.majority() && lease.extend(asked, self.now()) {
                 tracing::info!("a majority of the agents promises the lease");
             }
@@ -153,6 +164,11 @@ impl Agent {
             return Ok(());
         }
         if lease.deadline(self.now()).is_none() {
+            // An agent that starts anew may find a lapse in one mount and a deadline ahead in another. Until then that one is
+            // promised; and PID 1, which undoes the stop, would not notice a lapse there.
+            if self.written_deadline(mounted).await? > self.now() {
+                return Ok(());
+            }
             lease.note_frozen(&mounted.path, false);
             // The address first: a freeze waits for the storage, and meanwhile no client is to get an answer.
             if let Some(address) = self.address_of(mounted).await? {
@@ -191,7 +207,7 @@ impl Agent {
 
     /// Thaws what the lapse of a lease may have frozen.
     pub(crate) async fn thaw(&self, mounted: &Mounted) -> Result<()> {
-        if self.known.lease.is_none() {
+        if self.known.lease.is_none() || planted(Mutation::NotThawed) {
             return Ok(());
         }
         self.ports.host.thaw(&mounted.path).await

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use om_backend::lease::{bar_lasts, promises_after};
 use om_backend::{Clock, ErrorKind, PortError, Result, Voter};
+use om_model::mutation::{Mutation, planted};
 use om_model::{Incarnation, NodeId};
 
 use crate::agent::Agent;
@@ -30,7 +31,8 @@ struct Word {
 
 impl Promises {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { started: clock.monotonic(), clock, lives: Mutex::default() }
+        let started = if planted(Mutation::VoterForgets) { Duration::ZERO } else { clock.monotonic() };
+        Self { started, clock, lives: Mutex::default() }
     }
 
     /// Lets `say` read and change the word given to a life; words that have run out are forgotten.

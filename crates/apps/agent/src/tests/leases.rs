@@ -2,6 +2,7 @@
 
 use futures::future::{Either, select};
 use om_backend::Voter;
+use om_backend::host::ControlFile;
 use om_engines::member::LEASE_FILE;
 
 use super::crashes::crash_after;
@@ -104,6 +105,47 @@ fn a_mount_waits_for_the_lease() {
     cut_off(&world, false);
     let path = beside_lease(&world, &agent, agent.mount(&name, "in time")).unwrap();
     assert!(deadline(&world, &world.host, &path).is_some());
+}
+
+#[test]
+fn an_agent_started_anew_stops_nobody_whose_own_deadline_is_ahead() {
+    let (world, agent, lapsed, lapsed_container) = running();
+    let ahead = mount(&world, &agent, &data(1), "other").unwrap();
+    let container = world.host.start_container(&ahead);
+    let over = ControlFile { path: LEASE_FILE.to_owned(), content: b"1\n".to_vec(), mode: 0o600 };
+    world.run(world.host.write_files(&lapsed.join(".openmanage"), &[over])).unwrap();
+    cut_off(&world, true);
+    let anew = world.agent();
+    let lease = anew.known.lease.as_ref().unwrap();
+    world.run(anew.resume_lease(lease)).unwrap();
+    world.run(anew.enforce_lease(lease));
+    world.turns.finish();
+    assert!(world.host.is_stopped(lapsed_container) && !world.host.is_stopped(container));
+    assert!(!world.host.is_frozen(world.device_at(&ahead)));
+    world.clock.advance(TERM);
+    world.run(anew.enforce_lease(lease));
+    world.turns.finish();
+    assert!(world.host.is_stopped(container), "its own has passed by now");
+}
+
+#[test]
+fn what_was_frozen_under_an_interrupted_mount_is_thawed() {
+    let (world, agent, path, container) = running();
+    world.host.end_container(container);
+    lapse(&world, &agent);
+    let device = world.device_at(&path);
+    assert!(world.host.is_frozen(device));
+    // The next Mount had begun with the control folder when the agent died.
+    for target in [path.join(".openmanage/openmanage-member"), path.join(".openmanage")] {
+        world.run(world.host.unmount(&target)).unwrap();
+    }
+    drop(agent);
+    let anew = world.agent();
+    world.run(anew.recall_roster());
+    let again = beside_lease(&world, &anew, anew.mount(&data(0).parse().unwrap(), "next")).unwrap();
+    assert_eq!(again, path);
+    beside_lease(&world, &anew, anew.sleep(TERM));
+    assert!(!world.host.is_frozen(device) && !world.host.was_shut_down(device));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Progress: conditional updates of the operation's record under the owner's generation.
 
+use om_model::mutation::{Mutation, planted};
 use om_model::{OperationState, Timestamp};
 
 use super::Lost;
@@ -26,7 +27,8 @@ impl Control {
         let generation = operation.owner_generation;
         let mut mine = true;
         let advanced = self.store.operations.change(operation.id.as_str(), |current| {
-            mine = current.owner_generation == generation && !current.state.ended();
+            let owned = current.owner_generation == generation || planted(Mutation::OwnerNotChecked);
+            mine = owned && !current.state.ended();
             if !mine {
                 return None;
             }

@@ -5,6 +5,7 @@
 
 use om_backend::DeploymentState;
 use om_engines::catalog;
+use om_model::mutation::{Mutation, planted};
 use om_model::{EventKind, Invalid, MemberName, MemberRecord, NodeCondition, NodeId, Phase, ServiceId, ServiceName};
 use om_planning::Step;
 use om_planning::placement::{Guest, Sites, Tenant, choose};
@@ -126,6 +127,9 @@ impl Control {
     }
 
     pub(super) async fn remove_former(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
+        if planted(Mutation::FormerDeploymentKept) {
+            return Ok(());
+        }
         let present = self.deployment_of(id, member).await?;
         for deployment in self.ports.orchestrator.list(Some(id)).await? {
             if deployment.member == *member && deployment.name != present {
@@ -190,5 +194,6 @@ impl Control {
         deployment.service == record.service
             && deployment.member == record.name
             && deployment.name != deployment_name(record)
+            && !planted(Mutation::FormerDeploymentKept)
     }
 }

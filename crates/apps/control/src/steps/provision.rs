@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use om_backend::{DeploymentSpec, MountName};
 use om_engines::{catalog, member};
+use om_model::mutation::{Mutation, planted};
 use om_model::{
     ByteSize, Invalid, MemberName, MemberRecord, NodeId, ServiceId, ServiceName, ServiceRecord, VolumeId, VolumeRecord,
 };
@@ -84,7 +85,9 @@ impl Control {
     pub(super) async fn remove_volume(&self, id: &VolumeId) -> Result<(), StepError> {
         let member = self.store.member(&id.service, &id.member).await?;
         let provider = self.provider(member.as_ref().and_then(|member| member.place())).await?;
-        provider.delete(id).await?;
+        if !planted(Mutation::VolumesLeft) {
+            provider.delete(id).await?;
+        }
         Ok(self.store.volumes.remove(&id.to_string()).await?)
     }
 

@@ -159,7 +159,11 @@ impl Container {
     pub async fn commit(&self, row: u64) -> std::result::Result<(), &'static str> {
         let config = self.config().await.ok_or("not configured")?;
         let Server::Up(number) = self.lock().server else { return Err("the server is not up") };
-        if self.content().await.map_err(|_| "the volume is gone")?.files.contains_key(STANDBY) {
+        let Ok(content) = self.content().await else {
+            self.server_ends(1);
+            return Err("the volume is gone");
+        };
+        if content.files.contains_key(STANDBY) {
             return Err("read-only");
         }
         if self.change(Change::Row(row)).await.is_err() {

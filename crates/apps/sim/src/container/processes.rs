@@ -80,6 +80,10 @@ impl Processes for Own {
     async fn start_server(&self, _: &Command) -> Result<()> {
         let container = self.get()?;
         container.runs().await;
+        if let Some(other) = container.rival() {
+            let (own, on) = (container.made.pid, &container.made.node);
+            container.made.ledger.violated(&format!("containers {other} and {own} on {on} write to one volume"));
+        }
         let own = container.clone();
         let number = {
             let mut state = container.lock();

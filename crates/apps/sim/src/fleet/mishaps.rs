@@ -109,7 +109,10 @@ impl Fleet {
 
     /// A mishap befalls a machine, for so long.
     pub async fn befall(self: Arc<Self>, mishap: Mishap, machine: Arc<Machine>, length: Duration) {
-        self.env.note(|| format!("{}: {mishap:?} for {:.2} s", machine.id, length.as_secs_f64()));
+        self.env.fault(|| format!("{}: {mishap:?} for {:.2} s", machine.id, length.as_secs_f64()));
+        if self.matters(mishap, &machine) {
+            self.env.weather.befell(format!("{mishap:?}"));
+        }
         match mishap {
             Mishap::PowerOff => {
                 self.power_off(&machine);
@@ -153,6 +156,18 @@ impl Fleet {
                 futures::future::join_all(stops).await;
             }
             Mishap::Hang => self.hang(&machine, length).await,
+        }
+    }
+
+    /// Whether the mishap finds what it can befall.
+    fn matters(&self, mishap: Mishap, machine: &Machine) -> bool {
+        match mishap {
+            Mishap::PowerOff => machine.is_on(),
+            Mishap::Crash(role) | Mishap::Stop(role) => machine.process(role).is_some(),
+            Mishap::Kill => !machine.containers().is_empty(),
+            Mishap::Forget | Mishap::Stray => !self.swarm.deployments().is_empty(),
+            Mishap::Hang => self.storage.kind() != Kind::SharedFile,
+            _ => true,
         }
     }
 

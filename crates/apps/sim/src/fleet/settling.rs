@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use om_backend::Host;
 use om_controldb::{ControlDb, Key, PAGE_MAX};
-use om_model::{MemberRecord, OperationState, Phase, ServiceRecord, VolumeId};
+use om_model::{MemberRecord, Phase, ServiceRecord, VolumeId, VolumeRecord};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -71,24 +71,31 @@ impl Fleet {
         for id in self.storage.volumes() {
             self.ledger.check_rows(&self.storage, &id);
         }
+        if let Some(wrong) = self.audit().await {
+            self.ledger.violated(&wrong);
+        }
         if let Some(left) = self.left_over().await {
             self.ledger.violated(&format!("left over: {left}"));
         }
     }
 
     /// Somebody looks at what needs attention: nothing is wrong any more, so it is tried again.
-    async fn retry_attended(&self) {
+    async fn retry_attended(self: &Arc<Self>) {
         let attended = std::mem::take(&mut self.progress().attention);
         for id in attended {
             let machines = self.town.machines();
             let Some(server) = machines.iter().find_map(|machine| machine.server()) else { continue };
             let retried = server.service.retry(&id).await;
             self.env.note(|| format!("user: retry of {id}: {}", if retried.is_ok() { "accepted" } else { "refused" }));
+            if retried.is_ok() {
+                let fleet = self.clone();
+                self.env.beside(async move { fleet.follow_again(&id).await });
+            }
         }
     }
 
     /// All records of a kind, read past all faults.
-    pub(super) async fn all<T: DeserializeOwned>(&self, prefix: &str) -> Vec<T> {
+    pub(crate) async fn all<T: DeserializeOwned>(&self, prefix: &str) -> Vec<T> {
         let Ok(prefix) = Key::new(prefix) else { return Vec::new() };
         let page = self.records.db().list(&prefix, None, PAGE_MAX).await;
         let entries = page.map(|page| page.entries).unwrap_or_default();
@@ -97,39 +104,27 @@ impl Fleet {
     }
 
     /// What is not as it should be, if anything.
-    async fn unsettled(&self) -> Option<String> {
-        if self.progress().under_way > 0 {
-            return Some("users still wait".to_owned());
-        }
+    pub(crate) async fn unsettled(&self) -> Option<String> {
         let services: Vec<ServiceRecord> = self.all("services/").await;
         let pending: Vec<serde_json::Value> = self.all("pending/").await;
-        if !pending.is_empty() {
-            return Some(format!("operations are pending: {pending:?}"));
-        }
         let members: Vec<MemberRecord> = self.all("members/").await;
         for service in &services {
-            if !service.queue.is_empty() || !service.recoveries.is_empty() {
-                return Some(format!("{} has operations to do", service.name));
-            }
-            let stuck = matches!(service.phase, Phase::Creating | Phase::Deleting);
-            if stuck && !self.needs_attention().await {
-                return Some(format!("{} is {}", service.name, service.phase.as_str()));
-            }
-            if service.phase != Phase::Active {
-                continue;
-            }
-            for member in members.iter().filter(|member| member.service == service.id) {
+            for member in members.iter().filter(|member| member.service == service.id && service.phase == Phase::Active) {
                 if let Some(why) = self.ill(member).await {
                     return Some(format!("{}: {why}", member.name));
                 }
             }
+            if !service.queue.is_empty() || !service.recoveries.is_empty() {
+                return Some(format!("{} has operations to do", service.name));
+            }
+            if matches!(service.phase, Phase::Creating | Phase::Deleting) {
+                return Some(format!("{} is {}", service.name, service.phase.as_str()));
+            }
         }
-        None
-    }
-
-    async fn needs_attention(&self) -> bool {
-        let operations: Vec<om_control::ServiceOperation> = self.all("operations/").await;
-        operations.iter().any(|operation| operation.state == OperationState::NeedsAttention)
+        if !pending.is_empty() {
+            return Some(format!("operations are pending: {pending:?}"));
+        }
+        (self.progress().under_way > 0).then(|| "users still wait".to_owned())
     }
 
     /// Why a member that is to run is not well.
@@ -140,6 +135,11 @@ impl Fleet {
         }
         if !member.binding.published {
             return Some("it is not published".to_owned());
+        }
+        let of_it = |spec: &om_backend::DeploymentSpec| spec.service == member.service && spec.member == member.name;
+        let deployments = self.swarm.deployments().into_iter().filter(of_it).count();
+        if deployments != 1 {
+            return Some(format!("it has {deployments} deployments"));
         }
         let machine = self.town.machine(&holder.node)?;
         let mut running = Vec::new();
@@ -192,8 +192,11 @@ impl Fleet {
                 return Some(format!("deployment {}", spec.name));
             }
         }
+        let volumes: Vec<VolumeRecord> = self.all("volumes/").await;
+        let kept: BTreeSet<_> =
+            volumes.into_iter().filter(|volume| volume.kept_since.is_some()).map(|volume| volume.id).collect();
         for volume in self.storage.volumes() {
-            if !known.contains(&volume.service) {
+            if !known.contains(&volume.service) && !kept.contains(&volume) {
                 return Some(format!("volume {volume}"));
             }
         }

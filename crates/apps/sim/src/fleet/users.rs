@@ -30,6 +30,8 @@ pub struct Progress {
     pub ended: BTreeMap<&'static str, u64>,
     /// Those that wait for somebody to look at them.
     pub attention: Vec<OperationId>,
+    /// Requests made, each with a key of its own.
+    pub requests: u64,
     /// Requests under way.
     pub under_way: u32,
     rows: u64,
@@ -40,7 +42,8 @@ pub fn subject() -> ServiceName {
     "orders".parse().expect("a service name")
 }
 
-fn create(replicas: u16) -> Change {
+/// The service, made with so many members.
+pub fn create(replicas: u16) -> Change {
     let spec = ServiceSpec {
         engine: "postgresql".into(),
         version: "15".into(),
@@ -71,7 +74,7 @@ impl Fleet {
     }
 
     /// Asks any server, once.
-    async fn ask_server<T, W, F>(&self, what: &str, work: W) -> om_backend::Result<T>
+    pub(crate) async fn ask_server<T, W, F>(&self, what: &str, work: W) -> om_backend::Result<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
@@ -91,6 +94,7 @@ impl Fleet {
 
     /// Asks for a change, again and again under the same key until a server answers.
     pub async fn submit(&self, submission: &Submission) -> Result<Accepted, ControlError> {
+        self.progress().requests += 1;
         loop {
             let asked = submission.clone();
             let answer = self
@@ -125,6 +129,13 @@ impl Fleet {
             Err(refused) => self.env.note(|| format!("user: {what} refused: {refused}")),
             Ok(accepted) => self.follow(&what, &accepted.operation.id).await,
         }
+        self.progress().under_way -= 1;
+    }
+
+    /// Waits for the end of an operation that was tried again.
+    pub async fn follow_again(&self, id: &OperationId) {
+        self.progress().under_way += 1;
+        self.follow("retried operation", id).await;
         self.progress().under_way -= 1;
     }
 
@@ -191,7 +202,10 @@ impl Fleet {
             14 => Change::Grow { data: ByteSize::gib(2 + chance.below(4) as u64), journal: None },
             15..17 => Change::Stop,
             17..19 => Change::Start,
-            _ if chance.happens(400) => Change::Delete { volumes: VolumeFate::Delete },
+            _ if chance.happens(400) => {
+                let volumes = if chance.happens(400) { VolumeFate::Keep } else { VolumeFate::Delete };
+                Change::Delete { volumes }
+            }
             _ => create(replicas),
         }
     }

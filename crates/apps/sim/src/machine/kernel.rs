@@ -72,6 +72,9 @@ impl Kernel {
         let Ok(content) = self.storage.read(&self.machine.id, image).await else {
             return refuse("the device gives errors");
         };
+        if format && !content.rows.is_empty() {
+            self.storage.ledger().violated(&format!("{} has rows, and may be formatted", image.display()));
+        }
         if !content.formatted {
             if !format {
                 return refuse("no file system on it");
@@ -157,6 +160,11 @@ impl Host for Kernel {
 
     async fn kill_holders(&self, device: (u32, u32)) -> Result<()> {
         let work = async {
+            // Who waits in a frozen file system does not die of it, unless that has ended.
+            if self.machine.host.is_frozen(device) && !self.machine.host.was_shut_down(device) {
+                let detail = "processes wait in a frozen file system";
+                return Err(PortError::new(ErrorKind::TimedOut, "kill", &self.machine.id, detail));
+            }
             self.machine.host.kill_holders(device).await?;
             self.machine.reap();
             Ok(())

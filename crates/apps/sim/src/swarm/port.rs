@@ -118,8 +118,12 @@ impl Orchestrator for SwarmPort {
 
     async fn list(&self, service: Option<&ServiceId>) -> Result<Vec<Deployment>> {
         self.reach("list").await?;
-        let state = self.swarm.lock();
-        let wanted = state.deployments.values().filter(|entry| service.is_none_or(|id| entry.spec.service == *id));
+        let (now, state) = (self.swarm.env.now(), self.swarm.lock());
+        let listed = match &state.past {
+            Some((until, past)) if now < *until => past,
+            _ => &state.deployments,
+        };
+        let wanted = listed.values().filter(|entry| service.is_none_or(|id| entry.spec.service == *id));
         let shown = |entry: &Entry| Deployment {
             name: entry.spec.name.clone(),
             service: entry.spec.service.clone(),
