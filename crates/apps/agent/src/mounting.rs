@@ -149,7 +149,8 @@ impl Agent {
             Attachment::Directory(folder) => self.ports.host.mount(&Source::Directory(folder), path).await,
             Attachment::Image { path: image, direct } => {
                 // Made only if the record says never *and* no signature is found: one of the two may be behind.
-                let source = Source::Image { path: image, format: !granted.formatted || planted(Mutation::FormatsAgain), direct };
+                let format = !granted.formatted || planted(Mutation::FormatsAgain);
+                let source = Source::Image { path: image, format, direct };
                 self.ports.host.mount(&source, path).await?;
                 if granted.formatted { Ok(()) } else { self.ports.control.formatted(volume).await }
             }

@@ -156,6 +156,10 @@ impl Control {
             let stored = stored.ok_or_else(missing)?;
             // Between the reading and the writing: whoever of a later life comes in between changes the record.
             self.refuse_past_life(node, incarnation).await?;
+            let now = self.store.service_by_id(&service.id).await.map_err(from_db)?;
+            if now.is_none_or(|now| now.phase == Phase::Deleting) {
+                return Err(refused("claim", member, "the service is being deleted"));
+            }
             let mut next = stored.value.clone();
             let claimed = next.binding.claim(node, incarnation, self.now());
             match claimed.map_err(|held: Held| refused("claim", member, &held.to_string()))? {

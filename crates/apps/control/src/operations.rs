@@ -90,9 +90,14 @@ impl Control {
     /// Takes up again an operation that needs attention, where it stopped.
     ///
     /// # Errors
-    /// [`ControlError::Conflict`] if it does not need attention.
+    /// [`ControlError::Conflict`] if it does not need attention; [`ControlError::Unavailable`] while the server that worked on
+    /// it is still clearing it away.
     pub async fn retry(&self, id: &OperationId) -> Result<ServiceOperation, ControlError> {
         let now = self.now();
+        if self.store.pending.get(id.as_str()).await?.is_some() && self.operation(id).await?.state.ended() {
+            // Whoever clears it away would take its mark and its place in the queue from under the next attempt.
+            return Err(ControlError::Unavailable(format!("operation {id} has just ended; try again in a moment")));
+        }
         let mut refusal = None;
         let changed = self.store.operations.change(id.as_str(), |operation| {
             refusal = None;

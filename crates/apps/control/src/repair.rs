@@ -1,4 +1,4 @@
-//! Repair: members that should run and do not are started.
+//! Repair: members that should run and do not are started, and those that should not and do are stopped.
 //!
 //! The orchestrator restarts what ends, but it gives up when a mount fails once (as it does while the agent is away), and
 //! it forgets what somebody removed. This loop looks at what is, not at what happened, so that it does the right thing
@@ -22,6 +22,8 @@ use crate::steps::{StepError, deployment_name};
 use crate::store::values;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Other members are not kept waiting longer for one that is to stop.
+const STOPS_WITHIN: Duration = Duration::from_secs(3);
 
 /// The services whose members should run, as of the last change of any service.
 struct Wanted {
@@ -82,7 +84,7 @@ impl Control {
         // Armed before the reading, so that no change falls in between.
         let watches = [self.store.services.watch("").await?, self.store.members.watch("").await?];
         let mut services = values(self.store.services.all("").await?);
-        services.retain(idle);
+        services.retain(|service| idle(service) || at_rest(service));
         let mut by_service: BTreeMap<ServiceId, Vec<MemberRecord>> = BTreeMap::new();
         for member in values(self.store.members.all("").await?) {
             by_service.entry(member.service.clone()).or_default().push(member);
@@ -106,6 +108,9 @@ impl Control {
             && self.is_lost(place).await?
         {
             return Ok(());
+        }
+        if at_rest(service) {
+            return self.put_to_rest(service, member, all).await;
         }
         let name = deployment_name(member);
         let found = all.iter().find(|deployment| deployment.name == name);
@@ -139,11 +144,46 @@ impl Control {
         self.note(EventKind::Repaired, about(), format!("{} was started: {why}", member.name)).await;
         Ok(())
     }
+
+    /// A member of a stopped service runs: its node was lost when the service was stopped, say, and the orchestrator could not
+    /// be told in time. It is stopped, and held by nobody again.
+    async fn put_to_rest(
+        &self,
+        service: &ServiceRecord,
+        member: &MemberRecord,
+        all: &[Deployment],
+    ) -> Result<(), StepError> {
+        let running = |deployment: &&Deployment| {
+            deployment.service == service.id
+                && deployment.member == member.name
+                && matches!(deployment.state, DeploymentState::Running | DeploymentState::Restarting)
+        };
+        let Some(running) = all.iter().find(running) else { return Ok(()) };
+        // An operation may have been accepted since the list was taken.
+        let now = self.store.service(&service.name).await?;
+        if now.id != service.id || !at_rest(&now) {
+            return Ok(());
+        }
+        // It may take its time; the next look sees to the rest.
+        let stop = self.ports.orchestrator.stop(&running.name);
+        let Some(stopped) = self.ports.runtime.within(STOPS_WITHIN, stop).await else { return Ok(()) };
+        stopped?;
+        self.release_member(&service.id, &member.name).await?;
+        let about = About { service: Some(&service.name), member: Some(&member.name), operation: None };
+        self.note(EventKind::Repaired, about, format!("{} was stopped: its service is", member.name)).await;
+        Ok(())
+    }
+}
+
+/// Its members are not to run, and no operation is to see to them.
+fn at_rest(service: &ServiceRecord) -> bool {
+    let rests = service.phase == Phase::Stopped && !planted(Mutation::StoppedIsStarted);
+    rests && service.queue.is_empty() && service.recoveries.is_empty()
 }
 
 /// Its members are to run, and no operation is to see to them.
 fn idle(service: &ServiceRecord) -> bool {
-    let runs = service.phase == Phase::Active
-        || (service.phase == Phase::Stopped && planted(Mutation::StoppedIsStarted));
+    let runs =
+        service.phase == Phase::Active || (service.phase == Phase::Stopped && planted(Mutation::StoppedIsStarted));
     runs && service.queue.is_empty() && service.recoveries.is_empty()
 }

@@ -69,7 +69,26 @@ impl Control {
         self.take_back(operation, step).await
     }
 
+    /// True if a move would take the member from a node that it has left already, recovered from there while the move waited
+    /// for its turn: whoever holds it by now is to be left alone.
+    async fn has_moved(&self, operation: &ServiceOperation, step: &Step) -> Result<bool, StepError> {
+        let (OperationKind::Move, Step::StopMember { member } | Step::ReleaseMember { member }) =
+            (operation.kind, step)
+        else {
+            return Ok(false);
+        };
+        let from = operation.steps.iter().find_map(|planned| match &planned.step {
+            Step::AssignMember { from, .. } => Some(from.clone()),
+            _ => None,
+        });
+        let record = self.store.member(&operation.service_id, member).await?;
+        Ok(from.is_some() && record.is_some_and(|record| record.place() != from.as_ref()))
+    }
+
     async fn do_step(&self, operation: &ServiceOperation, step: &Step) -> Result<(), StepError> {
+        if self.has_moved(operation, step).await? {
+            return Ok(());
+        }
         let (name, id) = (&operation.service, &operation.service_id);
         match step {
             Step::AddMember { member, index, node } => self.add_member(name, id, member, *index, node.as_ref()).await,
@@ -79,7 +98,7 @@ impl Control {
             Step::CreateVolume { volume, size } => self.create_volume(name, volume, *size).await,
             Step::CreateDeployment { member } => self.create_deployment(name, member).await,
             Step::StartMember { member } => self.start_member(name, member).await,
-            Step::AwaitMember { member, role } => self.await_member(name, member, *role).await,
+            Step::AwaitMember { member, role } => self.await_member(operation, member, *role).await,
             Step::StopMember { member } => self.stop_member(id, member).await,
             Step::RemoveDeployment { member } => self.remove_deployment(id, member).await,
             Step::ReleaseMember { member } => self.release_member(id, member).await,

@@ -114,7 +114,8 @@ impl Container {
     fn rival(&self) -> Option<u32> {
         let others = self.made.town.machine(&self.made.node)?.containers();
         let same = |other: &&Arc<Self>| other.device == self.device && other.made.pid != self.made.pid;
-        others.iter().filter(same).find(|other| other.made.process.is_alive() && other.server().is_some()).map(|o| o.pid())
+        let serves = |other: &&Arc<Self>| other.made.process.is_alive() && other.server().is_some();
+        others.iter().filter(same).find(serves).map(|other| other.pid())
     }
 
     /// The member program.

@@ -251,9 +251,11 @@ impl Docker {
         let ask = Ask { from: here, to: here, what: verb, within: PLUGIN_WITHIN };
         let machine = self.parts.machine.clone();
         let (verb, body) = (verb.to_owned(), json!({ "Name": volume, "ID": id }).to_string());
-        let answer = self.parts.net.ask(ask, move || machine.agent(), move |agent: AgentParts| {
-            post(agent, format!("/VolumeDriver.{verb}"), body.clone()).boxed()
-        });
+        let answer = self.parts.net.ask(
+            ask,
+            move || machine.agent(),
+            move |agent: AgentParts| post(agent, format!("/VolumeDriver.{verb}"), body.clone()).boxed(),
+        );
         answer.await
     }
 }

@@ -407,9 +407,7 @@ impl VolumeProvider for Line {
     }
 
     async fn list(&self) -> Result<Vec<VolumeId>> {
-        self.lines
-            .ask_agent(&self.to, "list volumes", |there| async move { there.volumes.list().await }.boxed())
-            .await
+        self.lines.ask_agent(&self.to, "list volumes", |there| async move { there.volumes.list().await }.boxed()).await
     }
 }
 

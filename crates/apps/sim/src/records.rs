@@ -179,7 +179,8 @@ impl Watched {
         let path = format!("{MOUNTS}/{volume}.e{}", binding.epoch);
         let same_life = om_backend::Host::incarnation(&machine.host) == holder.incarnation;
         if machine.is_on() && same_life && machine.host.source_of(std::path::Path::new(&path)).is_none() {
-            self.ledger.violated(&format!("{}: published under epoch {} before it is mounted", next.name, binding.epoch));
+            let epoch = binding.epoch;
+            self.ledger.violated(&format!("{}: published under epoch {epoch} before it is mounted", next.name));
         }
     }
 }

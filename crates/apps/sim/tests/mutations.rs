@@ -1,8 +1,7 @@
 //! Three deliberate bugs, each found within a few seeds. All of them: `openmanage-sim mutations`.
 #![cfg(feature = "mutations")]
 
-use om_model::mutation::Mutation;
-use om_sim::mutations::hunt;
+use om_sim::mutations::{Mutation, hunt};
 
 fn is_found(mutation: Mutation, seeds: u64) {
     let hunt = hunt(mutation, 1, seeds);
@@ -11,15 +10,15 @@ fn is_found(mutation: Mutation, seeds: u64) {
 
 #[test]
 fn a_name_that_is_published_before_the_mount_is_found() {
-    is_found(Mutation::PublishBeforeMount, 5);
+    is_found(Mutation::PublishBeforeMount, 20);
 }
 
 #[test]
-fn a_former_holder_that_is_not_cut_off_is_found() {
-    is_found(Mutation::NotRevoked, 20);
+fn a_repeated_request_that_becomes_another_operation_is_found() {
+    is_found(Mutation::RetryWithoutKey, 20);
 }
 
 #[test]
-fn a_pending_mark_that_stays_is_found() {
-    is_found(Mutation::PendingNotCleared, 5);
+fn a_mount_that_may_format_what_has_rows_is_found() {
+    is_found(Mutation::FormatsAgain, 20);
 }

@@ -34,17 +34,7 @@ macro_rules! themes {
     };
 }
 
-themes!(
-    leadership,
-    operator_loss,
-    node_loss,
-    partitions,
-    recovery,
-    intermediate,
-    stale_reads,
-    volumes,
-    requests
-);
+themes!(leadership, operator_loss, node_loss, partitions, recovery, intermediate, stale_reads, volumes, requests);
 
 #[test]
 fn names_are_unique() {
@@ -67,7 +57,9 @@ fn a_scenario_is_the_same_again() {
 fn named_in(tables: &str) -> std::collections::BTreeSet<&str> {
     let cells = tables.lines().filter(|line| line.starts_with('|')).filter_map(|line| line.rsplit('|').nth(1));
     let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
-    words.filter(|word| word.contains('_') && word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')).collect()
+    words
+        .filter(|word| word.contains('_') && word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_'))
+        .collect()
 }
 
 #[test]

@@ -182,17 +182,22 @@ impl Agent {
         if self.is_over(mounted) {
             return Ok(());
         }
-        if lease.frozen(&mounted.path) == Some(false) {
-            // A freeze that was not waited for could still come, after the thaw. Behind this one none can.
-            self.ports.host.freeze(&mounted.path).await?;
-        }
-        self.thaw(mounted).await?;
+        self.undo_freeze(lease, mounted).await?;
         if let Some(address) = self.address_of(mounted).await? {
             self.add_address(address).await?;
         }
         // Kept until here: an agent that dies in between begins with a lapse again.
         lease.note_thawed(&mounted.path);
         self.write_deadline(mounted).await.map(|_| ())
+    }
+
+    /// Thaws what a lapse has frozen, or may have. The caller has the member's lock.
+    async fn undo_freeze(&self, lease: &Lease, mounted: &Mounted) -> Result<()> {
+        if lease.frozen(&mounted.path) == Some(false) {
+            // A freeze that was not waited for could still come, after the thaw. Behind this one none can.
+            self.ports.host.freeze(&mounted.path).await?;
+        }
+        self.thaw(mounted).await
     }
 
     /// Stops the member's processes from outside, PID 1 being perhaps paused with them: they stop before they run again. PID 1
@@ -259,8 +264,11 @@ impl Agent {
 
     /// Gives a new mount its deadline, before its container starts. Refused if the lease lapsed since that spell.
     pub(crate) async fn begin_under_lease(&self, mounted: &Mounted, spell: Option<u64>) -> Result<()> {
-        if self.known.lease.is_none() {
-            return Ok(());
+        let Some(lease) = &self.known.lease else { return Ok(()) };
+        if lease.frozen(&mounted.path).is_some() {
+            // Before there is a deadline: by one that is ahead, the next agent takes it that nothing is frozen.
+            self.undo_freeze(lease, mounted).await?;
+            lease.note_thawed(&mounted.path);
         }
         if !self.is_over(mounted) && self.write_deadline(mounted).await? == spell {
             return Ok(());

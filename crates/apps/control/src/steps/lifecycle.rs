@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use om_backend::{DeploymentState, ErrorKind, MemberPhase, MemberStatus};
 use om_engines::Role;
-use om_model::{MemberName, MemberRecord, Phase, ServiceId, ServiceName, ServiceSpec};
+use om_model::{MemberName, MemberRecord, Phase, ServiceId, ServiceName, ServiceRecord, ServiceSpec};
 
 use super::{StepError, deployment_name};
 use crate::control::Control;
@@ -84,11 +84,11 @@ impl Control {
     /// Done when the member says that it serves in `role` under the service's present configuration.
     pub(super) async fn await_member(
         &self,
-        service: &ServiceName,
+        operation: &ServiceOperation,
         member: &MemberName,
         role: Role,
     ) -> Result<(), StepError> {
-        let service = self.store.service(service).await?;
+        let service = self.store.service(&operation.service).await?;
         let gone = || StepError::ForGood(format!("{member} is gone"));
         let record = self.store.member(&service.id, member).await?.ok_or_else(gone)?;
         let status = match self.agent_of(&record).await {
@@ -105,11 +105,35 @@ impl Control {
         if serves && status.configuration >= service.configuration {
             return Ok(());
         }
+        if !serves && role == Role::Standby {
+            self.start_primary_again(operation, &service, member).await?;
+        }
         if !serves && status.starts >= STARTS_MAX {
             let advice = format!("openmanage logs {member}");
             return Err(StepError::ForGood(format!("{member} does not come up: {} (see {advice})", said(&status))));
         }
         Err(StepError::NotYet(format!("{member}: {}", said(&status))))
+    }
+
+    /// A standby waits for its primary, which the orchestrator may have given up meanwhile. While the operation has the
+    /// service to itself, nobody else would start it.
+    async fn start_primary_again(
+        &self,
+        operation: &ServiceOperation,
+        service: &ServiceRecord,
+        member: &MemberName,
+    ) -> Result<(), StepError> {
+        let alone = service.queue.first() == Some(&operation.id) && service.recoveries.is_empty();
+        let Some(primary) = service.primary.as_ref().filter(|primary| alone && *primary != member) else {
+            return Ok(());
+        };
+        let Some(record) = self.store.member(&service.id, primary).await? else { return Ok(()) };
+        let name = deployment_name(&record);
+        let deployments = self.ports.orchestrator.list(Some(&service.id)).await?;
+        if deployments.iter().any(|there| there.name == name && there.state == DeploymentState::Stopped) {
+            self.ports.orchestrator.start(&name).await?;
+        }
+        Ok(())
     }
 
     /// The container may have failed for good, which the member itself cannot say.
@@ -131,8 +155,11 @@ impl Control {
     pub(super) async fn reload_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
         let gone = || StepError::ForGood(format!("{member} is gone"));
         let record = self.store.member(id, member).await?.ok_or_else(gone)?;
-        self.agent_of(&record).await?.reload(id, member).await?;
-        Ok(())
+        match self.agent_of(&record).await?.reload(id, member).await {
+            // It is on its way there, or restarts: with the configuration that it finds then, which a later look confirms.
+            Err(error) if error.kind == ErrorKind::NotFound => Err(StepError::NotYet(error.to_string())),
+            done => Ok(done.map(drop)?),
+        }
     }
 
     pub(super) async fn store_spec(&self, operation: &ServiceOperation, spec: &ServiceSpec) -> Result<(), StepError> {

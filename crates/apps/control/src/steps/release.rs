@@ -13,7 +13,7 @@ use crate::control::Control;
 use crate::store::member_key;
 
 impl Control {
-    pub(super) async fn release_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
+    pub(crate) async fn release_member(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
         let Some(record) = self.store.member(id, member).await? else { return Ok(()) };
         if !self.settings.several_nodes {
             self.agent_of(&record).await?.release(id, member).await?;

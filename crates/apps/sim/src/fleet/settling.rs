@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use om_backend::Host;
+use om_control::ControlError;
 use om_controldb::{ControlDb, Key, PAGE_MAX};
 use om_model::{MemberRecord, Phase, ServiceRecord, VolumeId, VolumeRecord};
 use serde::Deserialize;
@@ -87,9 +88,14 @@ impl Fleet {
             let Some(server) = machines.iter().find_map(|machine| machine.server()) else { continue };
             let retried = server.service.retry(&id).await;
             self.env.note(|| format!("user: retry of {id}: {}", if retried.is_ok() { "accepted" } else { "refused" }));
-            if retried.is_ok() {
-                let fleet = self.clone();
-                self.env.beside(async move { fleet.follow_again(&id).await });
+            match retried {
+                Ok(_) => {
+                    let fleet = self.clone();
+                    self.env.beside(async move { fleet.follow_again(&id).await });
+                }
+                // The server that worked on it is not done with it yet.
+                Err(ControlError::Unavailable(_)) => self.progress().attention.push(id),
+                Err(_) => {}
             }
         }
     }
@@ -109,7 +115,8 @@ impl Fleet {
         let pending: Vec<serde_json::Value> = self.all("pending/").await;
         let members: Vec<MemberRecord> = self.all("members/").await;
         for service in &services {
-            for member in members.iter().filter(|member| member.service == service.id && service.phase == Phase::Active) {
+            for member in members.iter().filter(|member| member.service == service.id && service.phase == Phase::Active)
+            {
                 if let Some(why) = self.ill(member).await {
                     return Some(format!("{}: {why}", member.name));
                 }
@@ -185,8 +192,11 @@ impl Fleet {
         if let Some(member) = members.iter().find(|member| !known.contains(&member.service)) {
             return Some(format!("the record of {}", member.name));
         }
-        let runs: BTreeSet<_> =
-            services.iter().filter(|service| service.phase == Phase::Active).map(|service| service.id.clone()).collect();
+        let runs: BTreeSet<_> = services
+            .iter()
+            .filter(|service| service.phase == Phase::Active)
+            .map(|service| service.id.clone())
+            .collect();
         for spec in self.swarm.deployments() {
             if !known.contains(&spec.service) {
                 return Some(format!("deployment {}", spec.name));

@@ -85,10 +85,14 @@ impl Fleet {
         let machine = self.env.chance().pick(&machines).cloned().ok_or_else(nobody)?;
         let id = machine.id.clone();
         let ask = Ask { from: &self.client, to: &id, what, within: ANSWER_WITHIN };
-        let answer = self.net.ask(ask, move || machine.server(), move |control| {
-            let work = work(control);
-            async move { Ok(work.await) }.boxed()
-        });
+        let answer = self.net.ask(
+            ask,
+            move || machine.server(),
+            move |control| {
+                let work = work(control);
+                async move { Ok(work.await) }.boxed()
+            },
+        );
         answer.await
     }
 

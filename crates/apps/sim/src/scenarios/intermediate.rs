@@ -58,11 +58,20 @@ impl Stage {
 async fn create_interrupted(stage: Stage) {
     stage.create(2).await;
     let steps = [
-        "server db.create requests/", "server db.create pending/", "server db.create operations/",
-        "server db.create services/", "server db.create service-ids/", "server db.create members/",
-        "server db.create addresses/", "server db.create secrets/", "server db.create volumes/",
-        "server orchestrator.create", "server orchestrator.start", "server db.update operations/",
-        "server db.update services/", "server db.delete pending/",
+        "server db.create requests/",
+        "server db.create pending/",
+        "server db.create operations/",
+        "server db.create services/",
+        "server db.create service-ids/",
+        "server db.create members/",
+        "server db.create addresses/",
+        "server db.create secrets/",
+        "server db.create volumes/",
+        "server orchestrator.create",
+        "server orchestrator.start",
+        "server db.update operations/",
+        "server db.update services/",
+        "server db.delete pending/",
     ];
     for (number, step) in (0..).zip(steps) {
         stage.succeeds(Change::Delete { volumes: VolumeFate::Delete }).await;
@@ -78,10 +87,18 @@ async fn create_interrupted(stage: Stage) {
 async fn delete_interrupted(stage: Stage) {
     stage.create(2).await;
     let steps = [
-        "server orchestrator.stop", "server orchestrator.remove", "server db.update members/",
-        "server db.delete members/", "server db.delete addresses/", "server db.delete secrets/",
-        "server db.delete volumes/", "agent volumes.delete", "server db.delete services/",
-        "server db.delete service-ids/", "server db.update operations/", "server db.delete pending/",
+        "server orchestrator.stop",
+        "server orchestrator.remove",
+        "server db.update members/",
+        "server db.delete members/",
+        "server db.delete addresses/",
+        "server db.delete secrets/",
+        "server db.delete volumes/",
+        "agent volumes.delete",
+        "server db.delete services/",
+        "server db.delete service-ids/",
+        "server db.update operations/",
+        "server db.delete pending/",
     ];
     for (number, step) in (0..).zip(steps) {
         stage.crash_at(step, if number % 2 == 0 { CrashAfter } else { CrashBefore }, 0);
@@ -126,8 +143,12 @@ async fn grow_interrupted(stage: Stage) {
 async fn move_interrupted(stage: Stage) {
     stage.create(2).await;
     let steps = [
-        "server orchestrator.stop", "server db.update members/", "server orchestrator.create",
-        "server orchestrator.start", "server orchestrator.remove", "server db.update operations/",
+        "server orchestrator.stop",
+        "server db.update members/",
+        "server orchestrator.create",
+        "server orchestrator.start",
+        "server orchestrator.remove",
+        "server db.update operations/",
     ];
     let change = |number: u32| Change::Move { member: member((number % 2) as u16), to: None };
     stage.interrupted(&steps, 2, change).await;
@@ -135,7 +156,9 @@ async fn move_interrupted(stage: Stage) {
 
 async fn stop_start_interrupted(stage: Stage) {
     stage.create(2).await;
-    for (number, step) in (0..).zip(["server orchestrator.stop", "server db.update services/", "server db.update operations/"]) {
+    for (number, step) in
+        (0..).zip(["server orchestrator.stop", "server db.update services/", "server db.update operations/"])
+    {
         for fault in [CrashBefore, CrashAfter] {
             stage.crash_at(step, fault, number % 2);
             stage.succeeds(Change::Stop).await;
@@ -153,8 +176,12 @@ async fn stop_start_interrupted(stage: Stage) {
 async fn recovery_interrupted(stage: Stage) {
     stage.create(2).await;
     let steps = [
-        "server db.update nodes/", "server db.create operations/", "server db.update services/",
-        "server db.update members/", "server orchestrator.create", "server orchestrator.start",
+        "server db.update nodes/",
+        "server db.create operations/",
+        "server db.update services/",
+        "server db.update members/",
+        "server orchestrator.create",
+        "server orchestrator.start",
     ];
     for (number, step) in (0..).zip(steps) {
         let holder = stage.holder(0).await;
@@ -171,16 +198,22 @@ async fn recovery_interrupted(stage: Stage) {
 async fn mount_interrupted(stage: Stage) {
     stage.create(1).await;
     let steps = [
-        "agent control.claim", "agent volumes.attach", "agent host.mount", "agent host.write-files",
-        "agent host.add-address", "agent control.publish",
+        "agent control.claim",
+        "agent volumes.attach",
+        "agent host.mount",
+        "agent host.write-files",
+        "agent host.add-address",
+        "agent control.publish",
     ];
     for step in steps {
         for fault in [CrashBefore, CrashAfter] {
             let from = stage.holder(0).await;
             let moved = stage.begins(Change::Move { member: member(0), to: None }).await;
-            stage.within(secs(60), "it is given to another node", || async {
-                stage.record(0).await.and_then(|record| record.binding.assigned).is_some_and(|to| to != from.id)
-            }).await;
+            stage
+                .within(secs(60), "it is given to another node", || async {
+                    stage.record(0).await.and_then(|record| record.binding.assigned).is_some_and(|to| to != from.id)
+                })
+                .await;
             let on = stage.record(0).await.and_then(|record| record.binding.assigned).map(|to| to.to_string());
             stage.plans(Planned { on, ..Planned::next(step, fault) });
             stage.ends_well(&moved).await;
@@ -212,7 +245,14 @@ async fn release_interrupted(stage: Stage) {
 
 async fn answers_lost(stage: Stage) {
     stage.joined().await;
-    for step in ["db.create", "db.update operations/", "db.update services/", "db.delete", "orchestrator.create", "orchestrator.start"] {
+    for step in [
+        "db.create",
+        "db.update operations/",
+        "db.update services/",
+        "db.delete",
+        "orchestrator.create",
+        "orchestrator.start",
+    ] {
         stage.plans(Planned { times: 3, ..Planned::next(&format!("server {step}"), FailAfter) });
     }
     let made = stage.carries(create(2)).await;

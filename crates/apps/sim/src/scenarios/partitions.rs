@@ -145,17 +145,19 @@ async fn configured_while_cut_off(stage: Stage) {
     stage.ends_well(&change).await;
     stage.all_well(secs(120)).await;
     let wanted = stage.service().await.map(|service| service.configuration).unwrap_or_default();
-    stage.within(secs(60), "every member has the new configuration", || async {
-        let mut all = true;
-        for record in stage.members().await {
-            let config = match stage.container(&record).await {
-                Some(container) => container.config().await,
-                None => None,
-            };
-            all &= config.is_some_and(|config| config.configuration == wanted);
-        }
-        all
-    }).await;
+    stage
+        .within(secs(60), "every member has the new configuration", || async {
+            let mut all = true;
+            for record in stage.members().await {
+                let config = match stage.container(&record).await {
+                    Some(container) => container.config().await,
+                    None => None,
+                };
+                all &= config.is_some_and(|config| config.configuration == wanted);
+            }
+            all
+        })
+        .await;
 }
 
 async fn deleted_while_cut_off(stage: Stage) {
@@ -167,9 +169,11 @@ async fn deleted_while_cut_off(stage: Stage) {
     stage.wait(secs(60)).await;
     stage.mend();
     stage.ends_well(&deleted).await;
-    stage.within(secs(60), "nothing of it runs", || async {
-        stage.fleet.town.machines().iter().all(|machine| machine.containers().is_empty())
-    }).await;
+    stage
+        .within(secs(60), "nothing of it runs", || async {
+            stage.fleet.town.machines().iter().all(|machine| machine.containers().is_empty())
+        })
+        .await;
     stage.must(stage.fleet.storage.volumes().is_empty(), "volumes are left").await;
 }
 

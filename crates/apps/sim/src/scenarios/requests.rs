@@ -28,6 +28,9 @@ super::scenarios! {
     needs_attention_and_back: "An operation cannot end for longer than its deadline allows: it is rolled back or says what is needed, and is done when tried again", "KubeBlocks #10456, dcos plan force-complete, M8 (no stuck operations)";
 }
 
+/// What makes a declaration wrong.
+type Alteration = fn(&mut ServiceSpec);
+
 /// A change of one setting.
 pub(super) fn setting(name: &str, value: &str) -> Change {
     let settings = BTreeMap::from([(name.to_owned(), Some(value.to_owned()))]);
@@ -109,7 +112,7 @@ async fn asked_while_no_server_is_there(stage: Stage) {
 
 async fn wrong_declarations(stage: Stage) {
     stage.joined().await;
-    let wrong: [(&str, fn(&mut ServiceSpec)); 9] = [
+    let wrong: [(&str, Alteration); 9] = [
         ("no members", |spec| spec.replicas = 0),
         ("too many members", |spec| spec.replicas = 5000),
         ("an unknown engine", |spec| spec.engine = "oracle".into()),
@@ -123,7 +126,9 @@ async fn wrong_declarations(stage: Stage) {
     for (what, alter) in wrong {
         stage.is_refused(created_as(alter), what).await;
     }
-    stage.must(stage.service().await.is_none() && stage.members().await.is_empty(), "a refused create left something").await;
+    stage
+        .must(stage.service().await.is_none() && stage.members().await.is_empty(), "a refused create left something")
+        .await;
     stage.must(stage.fleet.swarm.deployments().is_empty(), "a refused create left a deployment").await;
     stage.create(2).await;
 }
@@ -147,7 +152,9 @@ async fn wrong_changes(stage: Stage) {
     }
     stage.wait(secs(30)).await;
     stage.untouched(&before).await;
-    stage.must(stage.service().await.is_some_and(|service| service.configuration == 1), "the configuration changed").await;
+    stage
+        .must(stage.service().await.is_some_and(|service| service.configuration == 1), "the configuration changed")
+        .await;
 }
 
 async fn name_in_use(stage: Stage) {
@@ -240,9 +247,11 @@ async fn move_cancelled(stage: Stage) {
 async fn delete_not_cancelled(stage: Stage) {
     stage.create(2).await;
     let deleted = stage.begins(Change::Delete { volumes: VolumeFate::Delete }).await;
-    stage.within(secs(30), "it is being deleted", || async {
-        stage.service().await.is_none_or(|service| service.phase == Phase::Deleting)
-    }).await;
+    stage
+        .within(secs(30), "it is being deleted", || async {
+            stage.service().await.is_none_or(|service| service.phase == Phase::Deleting)
+        })
+        .await;
     stage.must(!cancel(&stage, &deleted).await, "a delete under way was cancelled").await;
     stage.ends_well(&deleted).await;
     stage.must(stage.fleet.storage.volumes().is_empty(), "volumes are left").await;

@@ -119,7 +119,8 @@ impl Stage {
         let idempotency_key = Some(key.to_owned());
         let submission = Submission { service: subject(), change, idempotency_key, deadline: None };
         let answer = self.fleet.submit(&submission).await;
-        let said = answer.as_ref().map_or_else(ToString::to_string, |accepted| format!("accepted {}", accepted.operation.id));
+        let said =
+            answer.as_ref().map_or_else(ToString::to_string, |accepted| format!("accepted {}", accepted.operation.id));
         self.fleet.env.note(|| format!("stage: {kind}: {said}"));
         Ok(answer?.operation.id)
     }
@@ -170,7 +171,11 @@ impl Stage {
     }
 
     /// Asks servers until one answers.
-    pub(crate) async fn told<T, F>(&self, what: &str, work: impl Fn(Arc<Control>) -> F + Clone + Send + Sync + 'static) -> T
+    pub(crate) async fn told<T, F>(
+        &self,
+        what: &str,
+        work: impl Fn(Arc<Control>) -> F + Clone + Send + Sync + 'static,
+    ) -> T
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,

@@ -81,8 +81,15 @@ impl VolumeProvider for Provider {
         let remove = |pool: &mut super::Pool| {
             let of_it = |path: &std::path::Path| read_path(path).is_some_and(|(volume, _)| volume == *id);
             let on = |node: &NodeId| storage.net.open(node, &storage.host);
-            if storage.kind == Kind::SharedFile && pool.attached.iter().any(|(at, path)| *at == self.node && of_it(path)) {
-                return Err(PortError::new(ErrorKind::Refused, "delete", format!("volume {id}"), "it is attached here"));
+            if storage.kind == Kind::SharedFile
+                && pool.attached.iter().any(|(at, path)| *at == self.node && of_it(path))
+            {
+                return Err(PortError::new(
+                    ErrorKind::Refused,
+                    "delete",
+                    format!("volume {id}"),
+                    "it is attached here",
+                ));
             }
             let in_use = storage.kind == Kind::Nbd
                 && pool.volumes.get(id).is_some_and(|volume| {
@@ -146,9 +153,7 @@ impl VolumeProvider for Provider {
     async fn detach(&self, id: &VolumeId) -> Result<()> {
         // The node's own doing: no storage is needed for it.
         let mut pool = self.storage.lock();
-        pool.attached.retain(|(at, path)| {
-            *at != self.node || read_path(path).is_none_or(|(volume, _)| volume != *id)
-        });
+        pool.attached.retain(|(at, path)| *at != self.node || read_path(path).is_none_or(|(volume, _)| volume != *id));
         Ok(())
     }
 

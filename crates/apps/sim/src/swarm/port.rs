@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use om_backend::{
-    Deployment, DeploymentSpec, DeploymentState, ErrorKind, LogLine, Network, Orchestrator, OrchestratorNode, PortError,
-    Result,
+    Deployment, DeploymentSpec, DeploymentState, ErrorKind, LogLine, Network, Orchestrator, OrchestratorNode,
+    PortError, Result,
 };
 use om_model::{NodeId, ServiceId};
 
@@ -64,13 +64,8 @@ impl Orchestrator for SwarmPort {
         }
         state.made += 1;
         let number = state.made;
-        let entry = Entry {
-            spec: spec.clone(),
-            number,
-            wanted: Wanted::Nothing,
-            state: DeploymentState::Created,
-            error: None,
-        };
+        let entry =
+            Entry { spec: spec.clone(), number, wanted: Wanted::Nothing, state: DeploymentState::Created, error: None };
         state.deployments.insert(spec.name.clone(), entry);
         Ok(())
     }

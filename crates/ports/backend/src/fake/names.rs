@@ -1,9 +1,11 @@
-//! A fake name service: keeps the last zone, and checks that epochs never go back.
+//! A fake name service: keeps the last zone, and the highest epoch of each member that it ever answered.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use om_model::zone::Zone;
+use om_model::zone::{Zone, ZoneMember};
+use om_model::{MemberName, ServiceId};
 
 use crate::error::Result;
 use crate::names::NameService;
@@ -12,6 +14,8 @@ use crate::names::NameService;
 #[derive(Clone, Default)]
 pub struct FakeNames {
     zone: Arc<Mutex<Option<Zone>>>,
+    /// Also of members that are not in the zone any more: an old zone may come late.
+    highest: Arc<Mutex<BTreeMap<(ServiceId, MemberName), ZoneMember>>>,
 }
 
 impl FakeNames {
@@ -25,13 +29,14 @@ impl FakeNames {
 impl NameService for FakeNames {
     async fn publish(&self, zone: &Zone) -> Result<()> {
         let mut kept = self.zone.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = zone.clone();
-        for (name, before) in kept.iter().flat_map(|zone| &zone.members) {
-            if let Some(entry) = next.members.get_mut(name)
-                && entry.service == before.service
-                && entry.epoch < before.epoch
-            {
-                *entry = before.clone();
+        for (name, entry) in &mut next.members {
+            let known = highest.entry((entry.service.clone(), name.clone())).or_insert_with(|| entry.clone());
+            if entry.epoch < known.epoch {
+                *entry = known.clone();
+            } else {
+                *known = entry.clone();
             }
         }
         *kept = Some(next);
