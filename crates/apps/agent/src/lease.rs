@@ -79,7 +79,8 @@ impl Lease {
     fn resume(&self, until: Duration, now: Duration) {
         let mut standing = self.at(now);
         if until > now && !standing.running {
-            *standing = Standing { until, running: true, confirmed: true, ..Standing::default() };
+            // What is known to be frozen stays so: another mount's deadline may be ahead nevertheless.
+            (standing.until, standing.running, standing.confirmed) = (until, true, true);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The control code as one object: its ports, its settings, its background work.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -99,6 +99,8 @@ pub struct Control {
     suspects: Mutex<BTreeSet<NodeId>>,
     /// Queues that this process works on right now.
     busy: Mutex<BTreeSet<Lane>>,
+    /// Pending marks without an operation, and since when this process sees each.
+    unaccepted: Mutex<BTreeMap<String, Duration>>,
 }
 
 impl Control {
@@ -114,6 +116,7 @@ impl Control {
             pushes: Pushes::default(),
             suspects: Mutex::default(),
             busy: Mutex::default(),
+            unaccepted: Mutex::default(),
         })
     }
 
@@ -135,6 +138,10 @@ impl Control {
     /// What the operator configured.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(crate) fn unaccepted(&self) -> MutexGuard<'_, BTreeMap<String, Duration>> {
+        self.unaccepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn busy(&self) -> MutexGuard<'_, BTreeSet<Lane>> {

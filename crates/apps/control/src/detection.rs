@@ -140,7 +140,14 @@ impl Control {
         let mut marked = false;
         let mark = |current: &NodeRecord| {
             marked = current.condition == node.condition && current.incarnation == node.incarnation;
-            marked.then(|| NodeRecord { condition, since: now, ..current.clone() })
+            marked.then(|| {
+                let mut next = current.clone();
+                match condition {
+                    NodeCondition::Lost => next.lose(now),
+                    NodeCondition::Present => (next.condition, next.since) = (condition, now),
+                }
+                next
+            })
         };
         self.store.nodes.change(node.id.as_str(), mark).await?;
         Ok(marked)
@@ -197,7 +204,7 @@ fn is_back(node: &NodeRecord, verdict: &Verdict) -> bool {
         Some(Suspended::TooMany(nodes) | Suspended::NoMajority { missed: nodes, .. }) => nodes.contains(&node.id),
     };
     let vouched = node.vouched_off.as_ref() == Some(&node.incarnation);
-    node.reported > node.since && !missed && !vouched
+    node.reported_since() && !missed && !vouched
 }
 
 /// The change that recovers the member, unless it is under way or the service is not to run.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use om_model::mutation::{Mutation, planted};
-use om_model::{EventKind, MemberName, OperationId, OperationState, ServiceName, StepRecord, StepState, Timestamp};
+use om_model::{EventKind, MemberName, OperationId, OperationState, ServiceName, StepRecord, StepState};
 use om_planning::{Plan, Step, plan, rollback};
 
 use crate::control::Control;
@@ -36,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LEAD_EVERY: Duration = Duration::from_millis(100);
 
 /// A pending mark whose operation is not written by then is the rest of an interrupted request.
-const ACCEPT_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const ACCEPT_WITHIN: Duration = Duration::from_secs(60);
 
 /// The worker's hold on an operation has ended: another process owns it, or it is gone.
 pub(crate) struct Lost;
@@ -152,11 +152,12 @@ impl Control {
             }
             let Some(stored) = self.store.operations.get(&pending.name).await? else {
                 // Being accepted right now; or its acceptance was interrupted, and nobody was told of it.
-                if self.now().since(time_of(&pending.name)) > ACCEPT_WITHIN {
+                if self.is_left_over(&pending.name) {
                     self.store.pending.remove(&pending.name).await?;
                 }
                 continue;
             };
+            self.unaccepted().remove(&pending.name);
             if stored.value.state.ended() {
                 self.clear(&stored.value).await?;
             } else if let Err(error) = self.enqueue(&stored.value).await {
@@ -167,6 +168,19 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Whether this server has seen a mark without its operation for too long. By its own clock: the time in the mark's name is
+    /// by the clock of whichever server made it.
+    fn is_left_over(&self, mark: &str) -> bool {
+        let now = self.ports.runtime.clock.monotonic();
+        let mut unaccepted = self.unaccepted();
+        let since = *unaccepted.entry(mark.to_owned()).or_insert(now);
+        let over = now.saturating_sub(since) > ACCEPT_WITHIN;
+        if over {
+            unaccepted.remove(mark);
+        }
+        over
     }
 
     /// Carries one operation to its end.
@@ -320,12 +334,6 @@ impl Control {
         self.store.services.change(service.as_str(), without).await?;
         Ok(())
     }
-}
-
-/// When an identity was made: its first twelve digits (`Runtime::new_id`).
-fn time_of(id: &str) -> Timestamp {
-    let ms = id.get(..12).and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    Timestamp::from_millis(ms.unwrap_or_default())
 }
 
 fn records(plan: &Plan) -> Vec<StepRecord<Step>> {

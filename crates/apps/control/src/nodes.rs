@@ -112,7 +112,7 @@ impl Control {
             let mut next = node.clone();
             next.vouched_off = Some(node.incarnation.clone());
             if next.condition != NodeCondition::Lost {
-                (next.condition, next.since) = (NodeCondition::Lost, now);
+                next.lose(now);
             }
             (next != *node).then_some(next)
         };

@@ -182,12 +182,12 @@ fn reported(node: &NodeRecord, report: &NodeReport, now: om_model::Timestamp) ->
     next.vouched_off = next.vouched_off.filter(|life| *life != report.incarnation);
     // That it is back, detection finds, once the agents do not miss it any more: a node that reaches a server but no other
     // node would else come and go all the time. A new life has just begun, and has not been missed yet.
-    let first_since_lost = node.condition == NodeCondition::Lost && node.reported <= node.since;
+    let first_since_lost = node.condition == NodeCondition::Lost && !node.reported_since();
     if node.condition == NodeCondition::Lost && node.incarnation != report.incarnation {
         (next.condition, next.since) = (NodeCondition::Present, now);
     }
     if next != *node || first_since_lost || now.since(node.reported) >= REPORTED_EVERY {
-        next.reported = now;
+        next.note_report(now);
     }
     Some(next)
 }

@@ -77,7 +77,8 @@ impl Control {
         else {
             return Ok(false);
         };
-        let from = operation.steps.iter().find_map(|planned| match &planned.step {
+        let steps = if operation.rollback.is_empty() { &operation.steps } else { &operation.rollback };
+        let from = steps.iter().find_map(|planned| match &planned.step {
             Step::AssignMember { from, .. } => Some(from.clone()),
             _ => None,
         });

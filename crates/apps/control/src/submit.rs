@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::control::{Addressing, Control};
 use crate::error::ControlError;
+use crate::executor::ACCEPT_WITHIN;
 use crate::events::About;
 use crate::kinds::{AcceptedRequest, ServiceOperation};
 use crate::store::or_exists;
@@ -87,6 +88,7 @@ impl Control {
 
     async fn accept(&self, id: OperationId, submission: Submission) -> Result<Accepted, ControlError> {
         let operation = self.new_operation(id, submission).await?;
+        let began = self.ports.runtime.clock.monotonic();
         or_exists(self.store.pending.create(operation.id.as_str(), &operation.service).await)?;
         let (operation, repeated) = match self.store.operations.create(operation.id.as_str(), &operation).await {
             Ok(_) => (operation, false),
@@ -102,6 +104,10 @@ impl Control {
                 return Err(error);
             }
             return self.accepted_after_all(&operation, error).await;
+        }
+        if self.ports.runtime.clock.monotonic().saturating_sub(began) >= ACCEPT_WITHIN / 2 {
+            // The mark may have been taken for left over meanwhile.
+            or_exists(self.store.pending.create(operation.id.as_str(), &operation.service).await)?;
         }
         let now = self.store.operations.get(operation.id.as_str()).await?;
         if let Some(ended) = now.map(|stored| stored.value).filter(|operation| operation.state.ended()) {

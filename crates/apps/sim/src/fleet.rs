@@ -1,10 +1,11 @@
 //! A whole cluster: three machines, each with a server, an agent and a container engine; one orchestrator, one storage.
 //!
 //! Everything that decides is the real code: control, agents, member programs. Parts: `mishaps` (what befalls whole machines,
-//! processes and ways), `users` (who changes services and writes rows), `settling` (what must be so once all is well again).
+//! processes and ways), `adversary` (mishaps that wait for the worst moment), `users` (who changes services and writes rows), `settling` (what must be so once all is well again).
 //!
 //! **Invariant:** a process that ends is begun again by whoever would on a real machine, as long as that has power.
 
+mod adversary;
 mod mishaps;
 mod settling;
 pub mod users;
@@ -65,6 +66,8 @@ pub struct Fleet {
     pub records: Watched,
     /// Where users are.
     pub client: NodeId,
+    /// How long agents miss a node before it is lost.
+    budget: Duration,
     engines: Mutex<BTreeMap<NodeId, Docker>>,
     progress: Mutex<users::Progress>,
 }
@@ -76,7 +79,7 @@ pub fn node(name: &str) -> NodeId {
 
 impl Fleet {
     /// A cluster whose machines have just been started.
-    pub fn new(env: &Env, kind: Kind) -> Arc<Self> {
+    pub fn new(env: &Env, kind: Kind, budget: Duration) -> Arc<Self> {
         let net = Net::new(env.clone());
         let ledger = Ledger::new(env.clone());
         let storage = Storage::new(env.clone(), net.clone(), ledger.clone(), kind, node("storage"));
@@ -92,6 +95,7 @@ impl Fleet {
             swarm: Swarm::new(env.clone(), net.clone(), nodes),
             records: Watched::new(town.clone(), storage.clone(), ledger.clone()),
             client: node("client"),
+            budget,
             net,
             storage,
             town,
@@ -225,7 +229,7 @@ impl Fleet {
             seal: Arc::new(FakeSeal),
             authority: Arc::new(FakeAuthority),
         };
-        let control = Control::new(ports, server_settings(machine));
+        let control = Control::new(ports, server_settings(machine, self.budget));
         let working = control.clone();
         process.spawn("server", Box::pin(async move { working.run().await }));
         machine.server_runs(Running { process, service: control });
@@ -277,7 +281,7 @@ fn agent_settings(machine: &Machine) -> AgentSettings {
     }
 }
 
-fn server_settings(machine: &Machine) -> Settings {
+fn server_settings(machine: &Machine, budget: Duration) -> Settings {
     let cluster: om_model::ClusterName = "sim".parse().expect("a cluster name");
     Settings {
         zone: cluster.default_zone(),
@@ -286,7 +290,7 @@ fn server_settings(machine: &Machine) -> Settings {
         zones: Vec::new(),
         server_addresses: vec![machine.address],
         addresses: Addressing::Static { first: ADDRESSES.0, last: ADDRESSES.1 },
-        detection: Detection::default(),
+        detection: Detection { budget },
         server: machine.id.to_string(),
         several_nodes: true,
     }

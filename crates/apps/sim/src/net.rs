@@ -19,6 +19,8 @@ use crate::executor::Process;
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// After so long without a sign of the other end's machine a connection is given up.
 const SILENCE: Duration = Duration::from_millis(1500);
+/// How much later than the first a repeated request comes, at most.
+const LATE: Duration = Duration::from_secs(20);
 
 /// The network. Clones are the same network.
 #[derive(Clone)]
@@ -35,6 +37,8 @@ struct State {
     off: BTreeSet<NodeId>,
     /// How many packets of a machine are lost, in thousandths.
     lossy: BTreeMap<NodeId, u32>,
+    /// How much longer than others a machine's packets are under way, at most.
+    slow: BTreeMap<NodeId, Duration>,
 }
 
 /// A process that serves requests.
@@ -94,11 +98,17 @@ impl Net {
         self.lock().lossy.insert(node.clone(), permille);
     }
 
+    /// A machine's packets are under way for so much longer, at most.
+    pub fn slow(&self, node: &NodeId, most: Duration) {
+        self.lock().slow.insert(node.clone(), most);
+    }
+
     /// Everything is whole again. Machines without power stay so.
     pub fn mend(&self) {
         let mut state = self.lock();
         state.cut.clear();
         state.lossy.clear();
+        state.slow.clear();
     }
 
     /// Whether a packet that is sent now has a way.
@@ -134,6 +144,14 @@ impl Net {
         let mut latency = self.env.between(Duration::from_micros(100), Duration::from_millis(2));
         if self.env.chance().happens(5) {
             latency += self.env.between(Duration::ZERO, Duration::from_millis(250));
+        }
+        let most = {
+            let state = self.lock();
+            let of = |node| state.slow.get(node).copied().unwrap_or_default();
+            of(from).max(of(to))
+        };
+        if !most.is_zero() {
+            latency += self.env.between(Duration::ZERO, most);
         }
         latency
     }
@@ -181,9 +199,14 @@ impl Net {
             if net.env.weather.repeats()
                 && let Some(again) = find()
             {
-                let work = work.clone();
-                let first = async move { drop(work(again.service).await) };
-                running.process.spawn("repeated", Box::pin(first));
+                let (work, env) = (work.clone(), net.env.clone());
+                let twin = async move {
+                    // Half of them come long after the first, when much has happened since.
+                    let late = if env.chance().happens(500) { LATE } else { Duration::ZERO };
+                    env.sleep(env.between(Duration::ZERO, late)).await;
+                    drop(work(again.service).await);
+                };
+                running.process.spawn("repeated", Box::pin(twin));
             }
             let back = net.clone();
             let serve = async move {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use om_controldb::memory::MemoryDb;
 use om_controldb::{ControlDb, Entry, Error, ErrorKind, Key, PAGE_MAX, Page, Result, Revision, Watch};
-use om_model::{Former, MemberRecord, NodeId, Phase, ServiceId, ServiceRecord, VolumeId, VolumeRole};
+use om_model::{Former, MemberName, MemberRecord, NodeId, Phase, ServiceId, ServiceRecord, VolumeId, VolumeRole};
 
 use crate::audit::{self, Written, record_in};
 use crate::env::Env;
@@ -29,8 +29,8 @@ pub struct Watched {
     town: Town,
     storage: Storage,
     ledger: Ledger,
-    /// Services that are being deleted.
-    deleting: Arc<Mutex<BTreeSet<ServiceId>>>,
+    /// Services that are being deleted, and which of their members' records were written since.
+    deleting: Arc<Mutex<BTreeMap<ServiceId, BTreeSet<MemberName>>>>,
     /// Which process of a server took over each operation last.
     owners: Arc<Mutex<BTreeMap<Key, (NodeId, Duration)>>>,
 }
@@ -64,7 +64,7 @@ impl Watched {
         &self.db
     }
 
-    fn deleting(&self) -> MutexGuard<'_, BTreeSet<ServiceId>> {
+    fn deleting(&self) -> MutexGuard<'_, BTreeMap<ServiceId, BTreeSet<MemberName>>> {
         self.deleting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,7 +87,7 @@ impl Watched {
             && let Some(service) = record_in::<ServiceRecord>(value)
             && service.phase == Phase::Deleting
         {
-            self.deleting().insert(service.id);
+            self.deleting().entry(service.id).or_default();
         }
         if !key.as_str().starts_with("members/") {
             return;
@@ -128,8 +128,10 @@ impl Watched {
         if let Some(wrong) = audit::evicted(old, new) {
             self.ledger.violated(&format!("{name}: {wrong}"));
         }
-        if self.deleting().contains(&next.service) {
-            if new.holder.is_some() && new.epoch > old.epoch {
+        if let Some(written) = self.deleting().get_mut(&next.service) {
+            // The first write may be of a claim that was under way; whoever claims after it knows.
+            let since = !written.insert(name.clone());
+            if since && new.holder.is_some() && new.epoch > old.epoch {
                 self.ledger.violated(&format!("{name}: claimed while its service is being deleted"));
             }
             return;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use om_control::ServiceOperation;
+use om_control::{Detection, ServiceOperation};
 use om_controldb::{ControlDb, Key, PAGE_MAX};
 use om_model::Event;
 use serde::Deserialize;
@@ -36,12 +36,18 @@ pub struct Options {
     pub rates: Rates,
     /// For so long things go wrong.
     pub storm: Duration,
+    /// How long agents miss a node before it is lost; without, the seed decides.
+    pub budget: Option<Duration>,
+    /// In how many runs of thousand a machine stays off at the end until its members are recovered elsewhere.
+    pub for_good: u32,
+    /// Whether the trace has a line for every call of a port; it is another trace then.
+    pub calls: bool,
 }
 
 impl Options {
     /// A common run.
     pub fn new(seed: u64) -> Self {
-        Self { seed, storage: None, rates: Rates::STORMY, storm: STORM }
+        Self { seed, storage: None, rates: Rates::STORMY, storm: STORM, budget: None, for_good: 200, calls: false }
     }
 }
 
@@ -118,18 +124,29 @@ pub fn run(options: &Options) -> Outcome {
 /// Runs one cluster in which happens what `begin` begins; after the storm all is calm, and must become well.
 pub fn play(options: &Options, begin: impl FnOnce(&Arc<Fleet>)) -> Outcome {
     let env = Env::new(options.seed);
+    if options.calls {
+        env.trace.tell_calls();
+    }
     let drawn = if env.chance().happens(500) { Kind::SharedFile } else { Kind::Nbd };
-    let fleet = Fleet::new(&env, options.storage.unwrap_or(drawn));
+    // Mostly as users have it; now and then less than a lease lasts, so that more moves are under way at once.
+    let common = env.chance().happens(600);
+    let hasty = env.between(Duration::from_millis(600), Duration::from_secs(2));
+    let budget = if common { Detection::default().budget } else { hasty };
+    let fleet = Fleet::new(&env, options.storage.unwrap_or(drawn), options.budget.unwrap_or(budget));
     env.note(|| format!("seed {}, {:?}", options.seed, fleet.storage.kind()));
     env.weather.set(options.rates);
     begin(&fleet);
     let done = Arc::new(AtomicBool::new(false));
-    let (ending, told, storm) = (fleet.clone(), done.clone(), options.storm);
+    let (ending, told) = (fleet.clone(), done.clone());
+    let (storm, for_good) = (options.storm, options.for_good);
     env.beside(async move {
         ending.env.sleep(storm).await;
         // What befell a machine last has its end too.
         ending.env.sleep(Duration::from_secs(61)).await;
         ending.calm();
+        if ending.env.chance().happens(for_good) {
+            ending.lose_one().await;
+        }
         ending.settle().await;
         told.store(true, Ordering::SeqCst);
     });

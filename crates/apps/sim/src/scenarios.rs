@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use om_control::Detection;
 
 use crate::env::Env;
 use crate::executor::Ended;
@@ -82,7 +83,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
 /// Plays a scenario to its end, on volumes of that kind, with all chance from `seed`.
 pub fn play(scenario: &Scenario, kind: Kind, seed: u64) -> Outcome {
     let env = Env::new(seed);
-    let fleet = Fleet::new(&env, kind);
+    let fleet = Fleet::new(&env, kind, Detection::default().budget);
     env.note(|| format!("scenario {}, {kind:?}, seed {seed}", scenario.name));
     env.beside(fleet.clone().writers(Duration::MAX));
     let done = Arc::new(AtomicBool::new(false));

@@ -213,6 +213,15 @@ impl Storage {
         Ok(())
     }
 
+    /// Whether what is written at `path` goes to a generation of which another has a copy by now. Where the lease keeps a
+    /// volume to one writer, nobody writes to such a one.
+    pub fn is_overtaken(&self, path: &Path) -> bool {
+        let Some((id, epoch)) = read_path(path).filter(|_| self.kind == Kind::SharedFile) else { return false };
+        let pool = self.lock();
+        let youngest = pool.volumes.get(&id).and_then(|volume| volume.generations.last_key_value());
+        youngest.is_some_and(|(youngest, _)| epoch < *youngest)
+    }
+
     /// Reads through what is attached at `path` on `node`, waiting for the storage.
     ///
     /// # Errors

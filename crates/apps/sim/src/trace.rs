@@ -3,6 +3,7 @@
 //! **Invariant:** a line says nothing that differs between two runs of one seed.
 
 use std::hash::Hasher;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub(crate) const FAULT: char = '!';
 #[derive(Clone, Default)]
 pub struct Trace {
     state: Arc<Mutex<State>>,
+    calls: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -24,6 +26,16 @@ struct State {
 impl Trace {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on there is a line for every call, too.
+    pub fn tell_calls(&self) {
+        self.calls.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is to be a line for every call.
+    pub fn tells_calls(&self) -> bool {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// Adds a line about something that happens.

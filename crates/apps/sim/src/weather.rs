@@ -166,6 +166,9 @@ fn write_step(step: &mut String, kind: &str, call: &str) {
 impl Faults for Steps {
     async fn at(&self, moment: Moment, call: &str) -> Option<String> {
         give_way().await;
+        if self.env.trace.tells_calls() {
+            self.env.note(|| format!("{} {}: {moment:?} {call}", self.kind, self.name));
+        }
         let drawn = self.env.weather.draw(self.kind, call, moment).map(|fault| (fault, None));
         let planned = self.env.weather.plans.due(self.kind, &self.name, moment, call);
         let (fault, late) = planned.map(|(fault, late)| (fault, Some(late))).or(drawn)?;

@@ -50,6 +50,9 @@ enum Command {
         /// Tells everything that happened
         #[arg(long)]
         explain: bool,
+        /// Tells every call of a port, too
+        #[arg(long, requires = "explain")]
+        calls: bool,
         /// Of what happened, only what happened until then
         #[arg(long, value_name = "SECONDS", requires = "explain")]
         until: Option<f64>,
@@ -91,8 +94,8 @@ fn storage(word: &str) -> Result<Kind, String> {
 fn main() -> Result<ExitCode> {
     let passed = match Arguments::parse().command {
         Command::Run { from, seeds, storage } => many_seeds(from, seeds, storage),
-        Command::Replay { seed, storage, explain, until, about, journal } => {
-            let outcome = run(&Options { storage, ..Options::new(seed) });
+        Command::Replay { seed, storage, explain, calls, until, about, journal } => {
+            let outcome = run(&Options { storage, calls, ..Options::new(seed) });
             if let Some(file) = journal {
                 let text = Journal::noted(&outcome.events)?.text();
                 std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;

@@ -1,6 +1,7 @@
 //! Nodes: the machines that run an agent, and the roster by which agents know one another.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,25 @@ impl NodeRecord {
             self.past_lives.drain(..over);
         }
         true
+    }
+
+    /// It counts as lost from now on.
+    ///
+    /// `since` and `reported` come from the clocks of whichever servers write them, which may differ by any amount; what was
+    /// after what is written into them, not read off a clock.
+    pub fn lose(&mut self, now: Timestamp) {
+        (self.condition, self.since) = (NodeCondition::Lost, now.max(self.reported));
+    }
+
+    /// It has reported.
+    pub fn note_report(&mut self, now: Timestamp) {
+        let after_loss = self.since.plus(Duration::from_millis(1));
+        self.reported = if self.condition == NodeCondition::Lost { now.max(after_loss) } else { now };
+    }
+
+    /// Whether it has reported since it was lost.
+    pub fn reported_since(&self) -> bool {
+        self.reported > self.since
     }
 
     /// Whether members may be placed on it.

@@ -131,8 +131,13 @@ fn an_agent_started_anew_stops_nobody_whose_own_deadline_is_ahead() {
 #[test]
 fn what_was_frozen_under_an_interrupted_mount_is_thawed() {
     let (world, agent, path, container) = running();
+    let other = mount(&world, &agent, &data(1), "other").unwrap();
     world.host.end_container(container);
     lapse(&world, &agent);
+    // By the other's deadline the next agent takes up the lease.
+    let ahead = format!("{}\n", (agent.now() + TERM).as_millis()).into_bytes();
+    let ahead = ControlFile { path: LEASE_FILE.to_owned(), content: ahead, mode: 0o600 };
+    world.run(world.host.write_files(&other.join(".openmanage"), &[ahead])).unwrap();
     let device = world.device_at(&path);
     assert!(world.host.is_frozen(device));
     // The next Mount had begun with the control folder when the agent died.

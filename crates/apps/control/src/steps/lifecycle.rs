@@ -10,6 +10,7 @@ use super::{StepError, deployment_name};
 use crate::control::Control;
 use crate::error::ControlError;
 use crate::kinds::ServiceOperation;
+use crate::store::member_key;
 
 /// A member whose server was started this often in one container without ever serving is not going to.
 const STARTS_MAX: u32 = 4;
@@ -157,7 +158,7 @@ impl Control {
         let record = self.store.member(id, member).await?.ok_or_else(gone)?;
         match self.agent_of(&record).await?.reload(id, member).await {
             // It is on its way there, or restarts: with the configuration that it finds then, which a later look confirms.
-            Err(error) if error.kind == ErrorKind::NotFound => Err(StepError::NotYet(error.to_string())),
+            Err(error) if error.kind == ErrorKind::NotFound => Err(self.why_not_up(&record, error.to_string()).await?),
             done => Ok(done.map(drop)?),
         }
     }
@@ -182,6 +183,19 @@ impl Control {
             mine.then(|| om_model::ServiceRecord { phase, ..service.clone() })
         };
         self.store.services.change(operation.service.as_str(), set).await?;
+        if phase == Phase::Deleting {
+            self.refuse_claims_under_way(&operation.service_id).await?;
+        }
+        Ok(())
+    }
+
+    /// A claim under way may have read the service before it was being deleted. None such is written over another revision of
+    /// the member's record.
+    async fn refuse_claims_under_way(&self, id: &ServiceId) -> Result<(), StepError> {
+        for member in self.store.members_of(id).await? {
+            let key = member_key(id, &member.name);
+            self.store.members.change(&key, |record| Some(record.clone())).await?;
+        }
         Ok(())
     }
 }

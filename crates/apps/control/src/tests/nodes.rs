@@ -59,6 +59,24 @@ async fn a_nodes_record_is_written_when_something_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_reports_is_back_whatever_the_clock_of_the_server_that_lost_it() {
+    let server = Server::with_nodes(&["a", "b", "c"], static_range()).await;
+    let test = async {
+        let ahead = server.control.now().plus(Duration::from_secs(3600));
+        let lose = |record: &om_model::NodeRecord| {
+            let mut lost = record.clone();
+            lost.lose(ahead);
+            Some(lost)
+        };
+        server.control.store.nodes.change("a", lose).await.expect("written");
+        server.pass(Duration::from_secs(5)).await;
+        let record = server.control.store.node(&node("a")).await.expect("read").expect("there");
+        assert_eq!(record.condition, om_model::NodeCondition::Present);
+    };
+    server.beside(test).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_with_members_is_not_forgotten() {
     let server = Server::with_nodes(&["a", "b", "c"], static_range()).await;
     let test = async {

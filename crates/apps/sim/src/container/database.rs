@@ -13,6 +13,8 @@ const CLUSTER: &str = "/data/data";
 const VERSION: &str = "/data/data/PG_VERSION";
 const SYSTEM: &str = "/data/data/system";
 const STANDBY: &str = "/data/data/standby.signal";
+/// Between two writes that no client asked for.
+const WRITES_EVERY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
 
 fn ended(code: i32, stdout: impl Into<String>, stderr: &str) -> Ended {
     Ended { code, stdout: stdout.into(), stderr: stderr.to_owned() }
@@ -94,14 +96,43 @@ impl Container {
         self.runs().await;
         let readable = self.content().await.is_ok_and(|content| content.files.contains_key(VERSION));
         // Recovery writes: what is found is not left as it is.
-        let written = self.change(Change::Write("/data/data/recovered".into(), number.to_string())).await;
+        let written = self.server_writes(Change::Write("/data/data/recovered".into(), number.to_string())).await;
         if !readable || written.is_err() {
             return self.server_ends(1);
         }
-        let mut state = self.lock();
-        if state.server == Server::Starting(number) {
+        {
+            let mut state = self.lock();
+            if state.server != Server::Starting(number) {
+                return;
+            }
             state.server = Server::Up(number);
         }
+        self.write_now_and_then(number).await;
+    }
+
+    /// The server writes whether it has clients or not: checkpoints, statistics, what it receives from its primary.
+    async fn write_now_and_then(&self, number: u64) {
+        for written in 0_u64.. {
+            self.made.env.sleep(self.made.env.between(WRITES_EVERY.0, WRITES_EVERY.1)).await;
+            self.runs().await;
+            if self.lock().server != Server::Up(number) {
+                return;
+            }
+            if self.server_writes(Change::Write("/data/data/written".into(), written.to_string())).await.is_err() {
+                return self.server_ends(1);
+            }
+        }
+    }
+
+    /// A process of the server writes, which it does only while it runs.
+    async fn server_writes(&self, change: Change) -> Result<()> {
+        self.runs().await;
+        let gone = self.made.host.is_frozen(self.device) || self.made.host.was_shut_down(self.device);
+        if !gone && self.made.process.is_alive() && self.made.storage.is_overtaken(&self.image) {
+            let (pid, node) = (self.made.pid, &self.made.node);
+            self.made.ledger.violated(&format!("container {pid} on {node} writes to a volume that another has by now"));
+        }
+        self.change(change).await
     }
 
     /// Why the server takes no statements, in words; nothing if it takes them.
@@ -166,7 +197,7 @@ impl Container {
         if content.files.contains_key(STANDBY) {
             return Err("read-only");
         }
-        if self.change(Change::Row(row)).await.is_err() {
+        if self.server_writes(Change::Row(row)).await.is_err() {
             // It cannot flush its log: the server ends at once.
             self.server_ends(1);
             return Err("the log cannot be written");

@@ -47,11 +47,19 @@ pub enum Mishap {
     NoServers,
     /// A whole machine stands still, and goes on.
     Hang,
+    /// A machine's packets are late; then it is cut off.
+    Slow,
+    /// A machine is cut off from the others while its agent stands still.
+    Forsaken,
+    /// A machine has its lease from one voter only; it is cut off, and that voter begins anew.
+    Amnesia,
+    /// A machine that has just claimed loses its power before it has fenced the one before.
+    Chased,
 }
 
 impl Mishap {
     /// All of them, with how often each comes.
-    pub const ALL: [(Self, u32); 22] = [
+    pub const ALL: [(Self, u32); 26] = [
         (Self::PowerOff, 12),
         (Self::CutOff, 8),
         (Self::CutOffAll, 8),
@@ -72,6 +80,10 @@ impl Mishap {
         (Self::Stray, 5),
         (Self::NoServers, 3),
         (Self::Hang, 3),
+        (Self::Slow, 4),
+        (Self::Forsaken, 4),
+        (Self::Amnesia, 3),
+        (Self::Chased, 4),
         // Twice as likely together as alone.
         (Self::PowerOff, 4),
         (Self::CutOffAll, 4),
@@ -156,6 +168,10 @@ impl Fleet {
                 futures::future::join_all(stops).await;
             }
             Mishap::Hang => self.hang(&machine, length).await,
+            Mishap::Slow => self.slow_down(&machine, length).await,
+            Mishap::Forsaken => self.forsake(&machine, length).await,
+            Mishap::Amnesia => self.make_forget(&machine, length).await,
+            Mishap::Chased => self.chase().await,
         }
     }
 
@@ -171,19 +187,19 @@ impl Fleet {
         }
     }
 
-    fn others(&self, machine: &Machine) -> Vec<NodeId> {
+    pub(super) fn others(&self, machine: &Machine) -> Vec<NodeId> {
         let machines = self.town.machines();
         machines.iter().map(|other| other.id.clone()).filter(|id| *id != machine.id).collect()
     }
 
-    fn all_others(&self, machine: &Machine) -> Vec<NodeId> {
+    pub(super) fn all_others(&self, machine: &Machine) -> Vec<NodeId> {
         let mut others = self.others(machine);
         others.extend([super::node("storage"), self.client.clone()]);
         others
     }
 
     /// Cuts the ways to and from a machine, as told.
-    async fn cut(&self, others: &[NodeId], node: &NodeId, (to, from): (bool, bool), length: Duration) {
+    pub(super) async fn cut(&self, others: &[NodeId], node: &NodeId, (to, from): (bool, bool), length: Duration) {
         let set = |cut: bool| {
             for other in others {
                 if to {
@@ -199,7 +215,7 @@ impl Fleet {
         set(false);
     }
 
-    async fn stop(&self, machine: &Machine, roles: &[Role], length: Duration) {
+    pub(super) async fn stop(&self, machine: &Machine, roles: &[Role], length: Duration) {
         let stopped: Vec<_> = roles.iter().filter_map(|role| machine.process(*role)).collect();
         stopped.iter().for_each(|process| process.stop());
         self.env.sleep(length).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use om_backend::Host;
 use om_control::ControlError;
 use om_controldb::{ControlDb, Key, PAGE_MAX};
-use om_model::{MemberRecord, Phase, ServiceRecord, VolumeId, VolumeRecord};
+use om_model::{MemberRecord, NodeId, Phase, ServiceRecord, VolumeId, VolumeRecord};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,8 @@ use crate::weather::Rates;
 
 /// How long it may take until all is well.
 const PATIENCE: Duration = Duration::from_secs(2400);
+/// How long it may take until nothing is a lost node's any more.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(900);
 /// How long all has to stay well.
 const STEADY: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -45,6 +47,38 @@ impl Fleet {
             }
             machine.containers().iter().for_each(|container| container.process().go_on());
         }
+    }
+
+    /// All is calm but for one machine, which stays off: its members are recovered elsewhere.
+    pub async fn lose_one(self: &Arc<Self>) {
+        let machines = self.town.machines();
+        let Some(gone) = self.env.chance().pick(&machines).cloned() else { return };
+        self.env.fault(|| format!("{}: off for good", gone.id));
+        self.power_off(&gone);
+        let until = self.env.now() + RECOVERED_WITHIN;
+        while let Some(why) = self.stranded(&gone.id).await {
+            if self.env.now() >= until {
+                let within = RECOVERED_WITHIN.as_secs();
+                self.ledger.violated(&format!("not recovered from a lost node after {within} s: {why}"));
+                break;
+            }
+            self.retry_attended().await;
+            self.env.sleep(LOOK_EVERY).await;
+        }
+        self.power_on(&gone);
+    }
+
+    /// A member of a service with nothing else to do that is to run, and is still that node's.
+    async fn stranded(&self, gone: &NodeId) -> Option<String> {
+        let services: Vec<ServiceRecord> = self.all("services/").await;
+        let members: Vec<MemberRecord> = self.all("members/").await;
+        let run = |service: &&ServiceRecord| service.phase == Phase::Active && service.queue.is_empty();
+        let of = |service: &ServiceRecord, member: &&MemberRecord| member.service == service.id;
+        let mut running = services.iter().filter(run);
+        let its = running.find_map(|service| {
+            members.iter().filter(|member| of(service, member)).find(|member| member.place() == Some(gone))
+        });
+        its.map(|member| format!("{} is still meant for {gone}", member.name))
     }
 
     /// Waits until all is well and stays so; what is not after a long time is a violation.
@@ -148,7 +182,9 @@ impl Fleet {
         if deployments != 1 {
             return Some(format!("it has {deployments} deployments"));
         }
-        let machine = self.town.machine(&holder.node)?;
+        let Some(machine) = self.town.machine(&holder.node).filter(|machine| machine.is_on()) else {
+            return Some(format!("held by {}, which is off", holder.node));
+        };
         let mut running = Vec::new();
         for other in self.town.machines() {
             for container in other.containers() {
@@ -170,12 +206,13 @@ impl Fleet {
             }
         }
         let address = member.address?;
-        for other in self.town.machines() {
+        for other in self.town.machines().into_iter().filter(|other| other.is_on()) {
             let has = other.host.addresses(INTERFACE).await.ok()?.contains(&address);
             if has != (other.id == machine.id) {
                 return Some(format!("{address} is {}on {}", if has { "" } else { "not " }, other.id));
             }
-            let zone = other.agent()?.service.names.zone()?;
+            let Some(agent) = other.agent() else { return Some(format!("{} has no agent", other.id)) };
+            let Some(zone) = agent.service.names.zone() else { return Some(format!("{} answers no names", other.id)) };
             let answered = zone.members.get(&member.name).map(|entry| (entry.epoch, entry.address));
             if answered != Some((member.binding.epoch, address)) {
                 return Some(format!("{} answers {answered:?} for it", other.id));

@@ -107,7 +107,7 @@ impl Host for Kernel {
                 _ => self.machine.host.mount(source, target).await,
             }
         };
-        self.call("host.mount", work).await
+        self.call(&format!("host.mount {}", target.display()), work).await
     }
 
     async fn unmount(&self, target: &Path) -> Result<()> {
@@ -117,7 +117,7 @@ impl Host for Kernel {
             }
             self.machine.host.unmount(target).await
         };
-        self.call("host.unmount", work).await
+        self.call(&format!("host.unmount {}", target.display()), work).await
     }
 
     async fn mounts(&self, folder: &Path) -> Result<Vec<Mount>> {
@@ -137,7 +137,7 @@ impl Host for Kernel {
     }
 
     async fn shut_down(&self, target: &Path) -> Result<()> {
-        self.call("host.shut-down", self.machine.host.shut_down(target)).await
+        self.call(&format!("host.shut-down {}", target.display()), self.machine.host.shut_down(target)).await
     }
 
     async fn freeze(&self, target: &Path) -> Result<()> {
@@ -147,11 +147,11 @@ impl Host for Kernel {
             }
             self.machine.host.freeze(target).await
         };
-        self.call("host.freeze", work).await
+        self.call(&format!("host.freeze {}", target.display()), work).await
     }
 
     async fn thaw(&self, target: &Path) -> Result<()> {
-        self.call("host.thaw", self.machine.host.thaw(target)).await
+        self.call(&format!("host.thaw {}", target.display()), self.machine.host.thaw(target)).await
     }
 
     async fn stop_holders(&self, device: (u32, u32)) -> Result<()> {
