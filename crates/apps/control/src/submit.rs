@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::control::{Addressing, Control};
 use crate::error::ControlError;
-use crate::executor::ACCEPT_WITHIN;
 use crate::events::About;
+use crate::executor::ACCEPT_WITHIN;
 use crate::kinds::{AcceptedRequest, ServiceOperation};
 use crate::store::or_exists;
 

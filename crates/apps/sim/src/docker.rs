@@ -99,7 +99,7 @@ impl Docker {
             if !tasks.iter().any(|task| task.number == *number)
                 && let Some(stop) = run.stop.take()
             {
-                drop(stop.send(()));
+                stop.send(()).ok();
             }
         }
         let missing: Vec<Task> = tasks.iter().filter(|task| !runs.contains_key(&task.number)).cloned().collect();
@@ -229,13 +229,15 @@ impl Docker {
                 std::future::pending::<()>().await;
             }
         };
-        let life = async move { drop(tell.send(member.run(asked.boxed()).await)) };
+        let life = async move {
+            tell.send(member.run(asked.boxed()).await).ok();
+        };
         container.process().spawn("member", Box::pin(life));
         match select(told, stop.clone()).await {
             // Dropped: somebody killed it.
             Either::Left((code, _)) => code.unwrap_or(137),
             Either::Right(((), told)) => {
-                drop(terminate.send(()));
+                terminate.send(()).ok();
                 let late = std::pin::pin!(self.parts.env.sleep(task.spec.stop_within));
                 match select(told, late).await {
                     Either::Left((code, _)) => code.unwrap_or(137),

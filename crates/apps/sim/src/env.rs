@@ -10,6 +10,11 @@ use crate::executor::Executor;
 use crate::trace::Trace;
 use crate::weather::Weather;
 
+/// How often it is looked whether somebody has claimed.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What comes soon after comes within this.
+const SOON: Duration = Duration::from_millis(400);
+
 /// The surroundings. Clones are the same.
 #[derive(Clone)]
 pub struct Env {
@@ -48,6 +53,16 @@ impl Env {
     pub fn between(&self, least: Duration, most: Duration) -> Duration {
         let span = u64::try_from(most.saturating_sub(least).as_micros()).unwrap_or(u64::MAX);
         least + Duration::from_micros(self.chance().number() % span.max(1))
+    }
+
+    /// Returns soon after the next claim of a member by anybody, or after `most`: what was meant for the former holder comes when
+    /// there is another.
+    pub async fn until_a_claim(&self, most: Duration) {
+        let (before, until) = (self.weather.claims(), self.now() + most);
+        while self.weather.claims() == before && self.now() < until {
+            self.sleep(LOOK_EVERY).await;
+        }
+        self.sleep(self.between(Duration::ZERO, SOON)).await;
     }
 
     /// Adds a line to the trace.

@@ -1,4 +1,4 @@
-//! A whole cluster: three machines, each with a server, an agent and a container engine; one orchestrator, one storage.
+//! A whole cluster: machines, each with a server, an agent and a container engine; one orchestrator, one storage.
 //!
 //! Everything that decides is the real code: control, agents, member programs. Parts: `mishaps` (what befalls whole machines,
 //! processes and ways), `adversary` (mishaps that wait for the worst moment), `users` (who changes services and writes rows), `settling` (what must be so once all is well again).
@@ -40,13 +40,26 @@ use crate::weather::Steps;
 
 pub use mishaps::Mishap;
 
-/// The machines.
-const MACHINES: u8 = 3;
 /// The first and the last address of members.
 const ADDRESSES: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 1, 0, 99));
 const LEASE_TERM: Duration = Duration::from_millis(2500);
 /// How long after its end a process is begun again.
 const BEGUN_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));
+
+/// How large a cluster is, and how hasty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// How many machines it has.
+    pub machines: u8,
+    /// How long agents miss a node before it is lost.
+    pub budget: Duration,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { machines: 3, budget: Detection::default().budget }
+    }
+}
 
 /// The cluster.
 pub struct Fleet {
@@ -79,13 +92,14 @@ pub fn node(name: &str) -> NodeId {
 
 impl Fleet {
     /// A cluster whose machines have just been started.
-    pub fn new(env: &Env, kind: Kind, budget: Duration) -> Arc<Self> {
+    pub fn new(env: &Env, kind: Kind, size: Size) -> Arc<Self> {
+        let Size { machines, budget } = size;
         let net = Net::new(env.clone());
         let ledger = Ledger::new(env.clone());
         let storage = Storage::new(env.clone(), net.clone(), ledger.clone(), kind, node("storage"));
         let town = Town::new(env.clone(), net.clone());
-        let nodes: Vec<NodeId> = (1..=MACHINES).map(|index| node(&format!("n{index}"))).collect();
-        for (index, id) in (1..=MACHINES).zip(&nodes) {
+        let nodes: Vec<NodeId> = (1..=machines).map(|index| node(&format!("n{index}"))).collect();
+        for (index, id) in (1..=machines).zip(&nodes) {
             let rate = i64::from(env.chance().permille()) * RATE_MAX / 500 - RATE_MAX;
             let clock = MachineClock::new(env.clone(), rate);
             town.add(Machine::new(id.clone(), IpAddr::V4(Ipv4Addr::new(10, 0, 0, index)), clock));

@@ -11,12 +11,11 @@ mod schedule;
 
 use std::sync::Arc;
 
-use om_control::Detection;
 use om_model::Event;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::Fleet;
 use crate::fleet::users::subject;
+use crate::fleet::{Fleet, Size};
 use crate::run::{Options, Outcome, play};
 use crate::weather::Rates;
 
@@ -180,8 +179,8 @@ pub struct Replay {
 /// Runs a journal again: nothing goes wrong but what it tells of; all invariants are checked, and all must become well.
 pub fn replayed(journal: &Journal, options: &Options) -> Replay {
     let schedule = journal.schedule();
-    let budget = Some(Detection::default().budget);
-    let options = Options { rates: Rates::CALM, storm: schedule.length(), budget, for_good: 0, ..*options };
+    let options =
+        Options { rates: Rates::CALM, storm: schedule.length(), size: Some(Size::default()), for_good: 0, ..*options };
     let outcome = play(&options, |fleet: &Arc<Fleet>| {
         fleet.env.beside(fleet.clone().writers(options.storm));
         fleet.enact(&schedule);

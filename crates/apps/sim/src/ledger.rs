@@ -84,6 +84,11 @@ impl Ledger {
         }
     }
 
+    /// A member has another holder.
+    pub fn claimed(&self) {
+        self.env.weather.note_claim();
+    }
+
     /// A member's binding says that its name may answer.
     pub fn published(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) {
         self.lock().published.insert((service.clone(), member.clone(), epoch));

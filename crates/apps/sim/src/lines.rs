@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** whoever asks is on a machine, and reaches what the network lets it reach.
 
+mod to_agent;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,17 +16,16 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use om_backend::member_channel::{Reply, Request};
 use om_backend::{
     Agents, ControlPlane, ErrorKind, Fencing, Grant, MemberChannel, MemberStatus, MountName, NameService, NodeAgent,
-    NodeOrders, NodeReport, PeerView, PortError, Prober, Result, Tasks, VolumeProvider, Voter, Voters,
+    NodeOrders, NodeReport, PortError, Prober, Result, Tasks, VolumeProvider, Voter, Voters,
 };
-use om_backend::{Attachment, SnapshotId};
 use om_control::Control;
-use om_model::zone::Zone;
-use om_model::{ByteSize, Epoch, Incarnation, MemberName, NodeId, Proof, ServiceId, VolumeId};
+use om_model::{Epoch, Incarnation, MemberName, NodeId, Proof, ServiceId, VolumeId};
 
 use crate::env::Env;
 use crate::machine::{AgentParts, Machine};
 use crate::net::{Ask, Net};
 use crate::town::Town;
+use to_agent::Line;
 
 /// How long an answer is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -224,190 +225,6 @@ impl Agents for AgentLines {
 
     fn names(&self, node: &NodeId, _: SocketAddr) -> Arc<dyn NameService> {
         self.line(node)
-    }
-}
-
-/// The line to one agent.
-struct Line {
-    lines: Lines,
-    to: NodeId,
-    fencing: Fencing,
-}
-
-#[async_trait]
-impl Voter for Line {
-    async fn renew(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<()> {
-        let of = (holder.clone(), life.clone());
-        self.lines
-            .ask_agent(&self.to, "renew", move |there| {
-                let (holder, life) = of.clone();
-                async move { there.agent.renew(&holder, &life, roster, term).await }.boxed()
-            })
-            .await
-    }
-
-    async fn bar(&self, holder: &NodeId, life: &Incarnation, roster: u64, term: Duration) -> Result<Duration> {
-        let of = (holder.clone(), life.clone());
-        self.lines
-            .ask_agent(&self.to, "bar", move |there| {
-                let (holder, life) = of.clone();
-                async move { there.agent.bar(&holder, &life, roster, term).await }.boxed()
-            })
-            .await
-    }
-}
-
-#[async_trait]
-impl NodeAgent for Line {
-    async fn status(&self, service: &ServiceId, member: &MemberName) -> Result<MemberStatus> {
-        let of = (service.clone(), member.clone());
-        self.lines
-            .ask_agent(&self.to, "status", move |there| {
-                let (service, member) = of.clone();
-                async move { there.agent.status(&service, &member).await }.boxed()
-            })
-            .await
-    }
-
-    async fn reload(&self, service: &ServiceId, member: &MemberName) -> Result<MemberStatus> {
-        let of = (service.clone(), member.clone());
-        self.lines
-            .ask_agent(&self.to, "reload", move |there| {
-                let (service, member) = of.clone();
-                async move { there.agent.reload(&service, &member).await }.boxed()
-            })
-            .await
-    }
-
-    async fn release(&self, service: &ServiceId, member: &MemberName) -> Result<()> {
-        let of = (service.clone(), member.clone());
-        self.lines
-            .ask_agent(&self.to, "release", move |there| {
-                let (service, member) = of.clone();
-                async move { there.agent.release(&service, &member).await }.boxed()
-            })
-            .await
-    }
-
-    async fn fence(&self, service: &ServiceId, member: &MemberName, epoch: Epoch) -> Result<()> {
-        let of = (service.clone(), member.clone());
-        self.lines
-            .ask_agent(&self.to, "fence", move |there| {
-                let (service, member) = of.clone();
-                async move { there.agent.fence(&service, &member, epoch).await }.boxed()
-            })
-            .await
-    }
-
-    async fn peers(&self) -> Result<Vec<PeerView>> {
-        self.lines.ask_agent(&self.to, "peers", |there| async move { there.agent.peers().await }.boxed()).await
-    }
-
-    async fn grow(&self, volume: &VolumeId) -> Result<()> {
-        let volume = volume.clone();
-        self.lines
-            .ask_agent(&self.to, "grow", move |there| {
-                let volume = volume.clone();
-                async move { NodeAgent::grow(&there.agent, &volume).await }.boxed()
-            })
-            .await
-    }
-}
-
-#[async_trait]
-impl NameService for Line {
-    async fn publish(&self, zone: &Zone) -> Result<()> {
-        let zone = zone.clone();
-        self.lines
-            .ask_agent(&self.to, "names", move |there| {
-                let zone = zone.clone();
-                async move { there.names.publish(&zone).await }.boxed()
-            })
-            .await
-    }
-
-    async fn withdraw(&self) -> Result<()> {
-        self.lines.ask_agent(&self.to, "names", |there| async move { there.names.withdraw().await }.boxed()).await
-    }
-}
-
-impl Line {
-    async fn volume<W>(&self, what: &str, work: W) -> Result<()>
-    where
-        W: Fn(Arc<dyn VolumeProvider>) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
-    {
-        self.lines.ask_agent(&self.to, what, move |there| work(there.volumes)).await
-    }
-}
-
-#[async_trait]
-impl VolumeProvider for Line {
-    fn name(&self) -> &'static str {
-        if self.fencing == Fencing::AtOnce { "nbd" } else { "shared-file" }
-    }
-
-    fn single_writer_by(&self) -> &'static str {
-        "the simulated storage"
-    }
-
-    fn fencing(&self) -> Fencing {
-        self.fencing
-    }
-
-    async fn create(&self, id: &VolumeId, size: ByteSize) -> Result<()> {
-        let id = id.clone();
-        self.volume("create volume", move |volumes| {
-            let id = id.clone();
-            async move { volumes.create(&id, size).await }.boxed()
-        })
-        .await
-    }
-
-    async fn delete(&self, id: &VolumeId) -> Result<()> {
-        let id = id.clone();
-        self.volume("delete volume", move |volumes| {
-            let id = id.clone();
-            async move { volumes.delete(&id).await }.boxed()
-        })
-        .await
-    }
-
-    async fn revoke(&self, id: &VolumeId, epoch: Epoch) -> Result<()> {
-        let id = id.clone();
-        self.volume("revoke volume", move |volumes| {
-            let id = id.clone();
-            async move { volumes.revoke(&id, epoch).await }.boxed()
-        })
-        .await
-    }
-
-    async fn attach(&self, id: &VolumeId, _: Epoch) -> Result<Attachment> {
-        Err(PortError::new(ErrorKind::Refused, "attach", id, "only an agent does that"))
-    }
-
-    async fn detach(&self, id: &VolumeId) -> Result<()> {
-        Err(PortError::new(ErrorKind::Refused, "detach", id, "only an agent does that"))
-    }
-
-    fn grows_in_use(&self) -> bool {
-        self.fencing != Fencing::AtOnce
-    }
-
-    async fn grow(&self, id: &VolumeId, size: ByteSize) -> Result<()> {
-        let id = id.clone();
-        self.volume("grow volume", move |volumes| {
-            let id = id.clone();
-            async move { volumes.grow(&id, size).await }.boxed()
-        })
-        .await
-    }
-
-    async fn snapshots(&self, _: &VolumeId) -> Result<Vec<SnapshotId>> {
-        Ok(Vec::new())
-    }
-
-    async fn list(&self) -> Result<Vec<VolumeId>> {
-        self.lines.ask_agent(&self.to, "list volumes", |there| async move { there.volumes.list().await }.boxed()).await
     }
 }
 

@@ -201,9 +201,9 @@ impl Net {
             {
                 let (work, env) = (work.clone(), net.env.clone());
                 let twin = async move {
-                    // Half of them come long after the first, when much has happened since.
-                    let late = if env.chance().happens(500) { LATE } else { Duration::ZERO };
-                    env.sleep(env.between(Duration::ZERO, late)).await;
+                    if env.chance().happens(400) {
+                        env.until_a_claim(LATE).await;
+                    }
                     drop(work(again.service).await);
                 };
                 running.process.spawn("repeated", Box::pin(twin));

@@ -122,6 +122,9 @@ impl Watched {
             holder.as_ref().map(|holder| (holder.node.clone(), holder.incarnation.clone()))
         };
         let (was, is) = (life(&old.holder), life(&new.holder));
+        if new.epoch > old.epoch {
+            self.ledger.claimed();
+        }
         if is.is_some() && was != is && new.epoch <= old.epoch {
             self.ledger.violated(&format!("{name}: another holder under epoch {}", new.epoch));
         }

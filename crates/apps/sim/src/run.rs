@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use om_control::{Detection, ServiceOperation};
+use om_control::ServiceOperation;
 use om_controldb::{ControlDb, Key, PAGE_MAX};
 use om_model::Event;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::env::Env;
 use crate::executor::Ended;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Size};
 use crate::storage::Kind;
 use crate::weather::{Coverage, Rates};
 
@@ -36,8 +36,8 @@ pub struct Options {
     pub rates: Rates,
     /// For so long things go wrong.
     pub storm: Duration,
-    /// How long agents miss a node before it is lost; without, the seed decides.
-    pub budget: Option<Duration>,
+    /// How large the cluster is, and how hasty; without, the seed decides.
+    pub size: Option<Size>,
     /// In how many runs of thousand a machine stays off at the end until its members are recovered elsewhere.
     pub for_good: u32,
     /// Whether the trace has a line for every call of a port; it is another trace then.
@@ -47,7 +47,7 @@ pub struct Options {
 impl Options {
     /// A common run.
     pub fn new(seed: u64) -> Self {
-        Self { seed, storage: None, rates: Rates::STORMY, storm: STORM, budget: None, for_good: 200, calls: false }
+        Self { seed, storage: None, rates: Rates::STORMY, storm: STORM, size: None, for_good: 200, calls: false }
     }
 }
 
@@ -128,11 +128,8 @@ pub fn play(options: &Options, begin: impl FnOnce(&Arc<Fleet>)) -> Outcome {
         env.trace.tell_calls();
     }
     let drawn = if env.chance().happens(500) { Kind::SharedFile } else { Kind::Nbd };
-    // Mostly as users have it; now and then less than a lease lasts, so that more moves are under way at once.
-    let common = env.chance().happens(600);
-    let hasty = env.between(Duration::from_millis(600), Duration::from_secs(2));
-    let budget = if common { Detection::default().budget } else { hasty };
-    let fleet = Fleet::new(&env, options.storage.unwrap_or(drawn), options.budget.unwrap_or(budget));
+    let size = size_of(&env);
+    let fleet = Fleet::new(&env, options.storage.unwrap_or(drawn), options.size.unwrap_or(size));
     env.note(|| format!("seed {}, {:?}", options.seed, fleet.storage.kind()));
     env.weather.set(options.rates);
     begin(&fleet);
@@ -159,6 +156,16 @@ pub fn play(options: &Options, begin: impl FnOnce(&Arc<Fleet>)) -> Outcome {
     let outcome = Outcome::of(options.seed, &fleet);
     fleet.clear();
     outcome
+}
+
+/// Mostly as users have it; now and then more machines, so that two can be lost at once, and less patience than a lease lasts,
+/// so that a move is under way before the former holder has noticed anything.
+fn size_of(env: &Env) -> Size {
+    let common = Size::default();
+    let machines = if env.chance().happens(150) { 5 } else { common.machines };
+    let hasty = env.between(Duration::from_millis(600), Duration::from_millis(1800));
+    let budget = if env.chance().happens(600) { common.budget } else { hasty };
+    Size { machines, budget }
 }
 
 #[derive(Deserialize)]

@@ -23,11 +23,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use om_control::Detection;
 
 use crate::env::Env;
 use crate::executor::Ended;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Size};
 use crate::run::Outcome;
 use crate::storage::Kind;
 
@@ -83,7 +82,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
 /// Plays a scenario to its end, on volumes of that kind, with all chance from `seed`.
 pub fn play(scenario: &Scenario, kind: Kind, seed: u64) -> Outcome {
     let env = Env::new(seed);
-    let fleet = Fleet::new(&env, kind, Detection::default().budget);
+    let fleet = Fleet::new(&env, kind, Size::default());
     env.note(|| format!("scenario {}, {kind:?}, seed {seed}", scenario.name));
     env.beside(fleet.clone().writers(Duration::MAX));
     let done = Arc::new(AtomicBool::new(false));

@@ -51,6 +51,8 @@ pub struct Weather {
 struct State {
     rates: Rates,
     coverage: Coverage,
+    /// How many claims were won.
+    claims: u64,
     /// The name of the step that is passed: made for every passage, so it has its place.
     step: String,
 }
@@ -58,7 +60,7 @@ struct State {
 impl Weather {
     /// Calm weather, its chance from `seed`.
     pub fn new(seed: u64) -> Self {
-        let state = State { rates: Rates::CALM, coverage: Coverage::default(), step: String::new() };
+        let state = State { rates: Rates::CALM, coverage: Coverage::default(), claims: 0, step: String::new() };
         Self { state: Arc::new(Mutex::new(state)), chance: Arc::new(Chance::new(seed)), plans: Plans::default() }
     }
 
@@ -91,6 +93,16 @@ impl Weather {
         *self.lock().coverage.mishaps.entry(mishap).or_default() += 1;
     }
 
+    /// A claim was won.
+    pub fn note_claim(&self) {
+        self.lock().claims += 1;
+    }
+
+    /// How many claims were won so far.
+    pub fn claims(&self) -> u64 {
+        self.lock().claims
+    }
+
     /// Whether a request is carried out twice.
     pub fn repeats(&self) -> bool {
         let rate = self.lock().rates.repeat;
@@ -104,7 +116,7 @@ impl Weather {
     /// What goes wrong at this passage, if anything.
     fn draw(&self, kind: &str, call: &str, moment: Moment) -> Option<Fault> {
         let mut state = self.lock();
-        let State { rates, coverage, step } = &mut *state;
+        let State { rates, coverage, step, .. } = &mut *state;
         if *rates == Rates::CALM {
             return None;
         }

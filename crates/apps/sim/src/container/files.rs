@@ -46,7 +46,9 @@ impl Container {
         let (storage, node, image) = (self.made.storage.clone(), self.made.node.clone(), self.image.clone());
         // On its own: what a kernel has begun to write it writes, whatever becomes of the process.
         let (answer, answered) = futures::channel::oneshot::channel();
-        self.made.env.beside(async move { drop(answer.send(storage.write(&node, &image, change).await)) });
+        self.made.env.beside(async move {
+            answer.send(storage.write(&node, &image, change).await).ok();
+        });
         match answered.await {
             Ok(Ok(())) if self.made.host.was_shut_down(self.device) => fail("the file system was shut down"),
             Ok(Ok(())) => Ok(()),

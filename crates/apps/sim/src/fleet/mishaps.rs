@@ -55,11 +55,15 @@ pub enum Mishap {
     Amnesia,
     /// A machine that has just claimed loses its power before it has fenced the one before.
     Chased,
+    /// A machine is cut off, and when it is back no server answers.
+    Unheard,
+    /// Where a member has just been unmounted, a container of it is started again, and what the machine says is late.
+    Haunted,
 }
 
 impl Mishap {
     /// All of them, with how often each comes.
-    pub const ALL: [(Self, u32); 26] = [
+    pub const ALL: [(Self, u32); 28] = [
         (Self::PowerOff, 12),
         (Self::CutOff, 8),
         (Self::CutOffAll, 8),
@@ -80,7 +84,9 @@ impl Mishap {
         (Self::Stray, 5),
         (Self::NoServers, 3),
         (Self::Hang, 3),
-        (Self::Slow, 4),
+        (Self::Slow, 5),
+        (Self::Unheard, 4),
+        (Self::Haunted, 4),
         (Self::Forsaken, 4),
         (Self::Amnesia, 3),
         (Self::Chased, 4),
@@ -162,16 +168,14 @@ impl Fleet {
                 self.env.note(|| format!("orchestrator: forgets {forgotten:?}"));
             }
             Mishap::Stray => self.stray(&machine, length),
-            Mishap::NoServers => {
-                let machines = self.town.machines();
-                let stops = machines.iter().map(|machine| self.stop(machine, &[Role::Server], length));
-                futures::future::join_all(stops).await;
-            }
+            Mishap::NoServers => self.stop_servers(length).await,
             Mishap::Hang => self.hang(&machine, length).await,
             Mishap::Slow => self.slow_down(&machine, length).await,
             Mishap::Forsaken => self.forsake(&machine, length).await,
             Mishap::Amnesia => self.make_forget(&machine, length).await,
             Mishap::Chased => self.chase().await,
+            Mishap::Unheard => self.return_unheard(&machine, length).await,
+            Mishap::Haunted => self.haunt().await,
         }
     }
 
@@ -234,6 +238,12 @@ impl Fleet {
         stopped.iter().for_each(|process| process.stop());
         self.cut(&self.all_others(machine), &machine.id, (true, true), length).await;
         stopped.iter().filter(|process| process.is_alive()).for_each(|process| process.go_on());
+    }
+
+    pub(super) async fn stop_servers(&self, length: Duration) {
+        let machines = self.town.machines();
+        let stops = machines.iter().map(|machine| self.stop(machine, &[Role::Server], length));
+        futures::future::join_all(stops).await;
     }
 
     fn stray(&self, machine: &Machine, length: Duration) {

@@ -238,7 +238,9 @@ impl Fleet {
         };
         let (tell, told) = futures::channel::oneshot::channel();
         let server = container.clone();
-        let commit = async move { drop(tell.send(server.commit(row).await)) };
+        let commit = async move {
+            tell.send(server.commit(row).await).ok();
+        };
         container.process().spawn("commit", Box::pin(commit));
         let late = std::pin::pin!(self.env.sleep(COMMIT_WITHIN));
         if let Either::Left((Ok(Err(why)), _)) = select(told, late).await {
