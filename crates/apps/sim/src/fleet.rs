@@ -42,6 +42,8 @@ pub use mishaps::Mishap;
 
 /// The first and the last address of members.
 const ADDRESSES: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 1, 0, 99));
+/// Where agents keep what must not be forgotten.
+const STATE: &str = "/state";
 const LEASE_TERM: Duration = Duration::from_millis(2500);
 /// How long after its end a process is begun again.
 const BEGUN_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));
@@ -53,11 +55,13 @@ pub struct Size {
     pub machines: u8,
     /// How long agents miss a node before it is lost.
     pub budget: Duration,
+    /// How long a lease lasts.
+    pub lease: Duration,
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { machines: 3, budget: Detection::default().budget }
+        Self { machines: 3, budget: Detection::default().budget, lease: LEASE_TERM }
     }
 }
 
@@ -79,8 +83,8 @@ pub struct Fleet {
     pub records: Watched,
     /// Where users are.
     pub client: NodeId,
-    /// How long agents miss a node before it is lost.
-    budget: Duration,
+    /// How large it is, and how hasty.
+    pub size: Size,
     engines: Mutex<BTreeMap<NodeId, Docker>>,
     progress: Mutex<users::Progress>,
 }
@@ -93,13 +97,12 @@ pub fn node(name: &str) -> NodeId {
 impl Fleet {
     /// A cluster whose machines have just been started.
     pub fn new(env: &Env, kind: Kind, size: Size) -> Arc<Self> {
-        let Size { machines, budget } = size;
         let net = Net::new(env.clone());
         let ledger = Ledger::new(env.clone());
         let storage = Storage::new(env.clone(), net.clone(), ledger.clone(), kind, node("storage"));
         let town = Town::new(env.clone(), net.clone());
-        let nodes: Vec<NodeId> = (1..=machines).map(|index| node(&format!("n{index}"))).collect();
-        for (index, id) in (1..=machines).zip(&nodes) {
+        let nodes: Vec<NodeId> = (1..=size.machines).map(|index| node(&format!("n{index}"))).collect();
+        for (index, id) in (1..=size.machines).zip(&nodes) {
             let rate = i64::from(env.chance().permille()) * RATE_MAX / 500 - RATE_MAX;
             let clock = MachineClock::new(env.clone(), rate);
             town.add(Machine::new(id.clone(), IpAddr::V4(Ipv4Addr::new(10, 0, 0, index)), clock));
@@ -109,7 +112,7 @@ impl Fleet {
             swarm: Swarm::new(env.clone(), net.clone(), nodes),
             records: Watched::new(town.clone(), storage.clone(), ledger.clone()),
             client: node("client"),
-            budget,
+            size,
             net,
             storage,
             town,
@@ -214,7 +217,7 @@ impl Fleet {
             prober: lines.clone(),
             voters: lines,
         };
-        let agent = Agent::new(ports, agent_settings(machine));
+        let agent = Agent::new(ports, agent_settings(machine, self.size.lease));
         let keeping = agent.clone();
         process.spawn("agent", Box::pin(async move { keeping.run().await }));
         let service = AgentParts { agent, volumes, names: Names::new(self.ledger.clone()) };
@@ -243,7 +246,7 @@ impl Fleet {
             seal: Arc::new(FakeSeal),
             authority: Arc::new(FakeAuthority),
         };
-        let control = Control::new(ports, server_settings(machine, self.budget));
+        let control = Control::new(ports, server_settings(machine, self.size.budget));
         let working = control.clone();
         process.spawn("server", Box::pin(async move { working.run().await }));
         machine.server_runs(Running { process, service: control });
@@ -273,19 +276,19 @@ impl Fleet {
     }
 }
 
-fn agent_settings(machine: &Machine) -> AgentSettings {
+fn agent_settings(machine: &Machine, lease: Duration) -> AgentSettings {
     let cluster = ClusterSettings {
         address: machine.address,
         agent: (machine.address, 27041).into(),
         zone: None,
         version: "sim".to_owned(),
-        lease_term: LEASE_TERM,
+        lease_term: lease,
         orchestrator_port: Some(2377),
     };
     AgentSettings {
         mounts: PathBuf::from(MOUNTS),
         program: PathBuf::from("/program"),
-        state: PathBuf::from("/state"),
+        state: PathBuf::from(STATE),
         addresses: Some(AddressSettings {
             interface: INTERFACE.to_owned(),
             prefix: 24,

@@ -162,10 +162,15 @@ pub fn play(options: &Options, begin: impl FnOnce(&Arc<Fleet>)) -> Outcome {
 /// so that a move is under way before the former holder has noticed anything.
 fn size_of(env: &Env) -> Size {
     let common = Size::default();
-    let machines = if env.chance().happens(150) { 5 } else { common.machines };
     let hasty = env.between(Duration::from_millis(600), Duration::from_millis(1800));
-    let budget = if env.chance().happens(600) { common.budget } else { hasty };
-    Size { machines, budget }
+    let lease = env.between(common.lease, common.lease * 2);
+    match env.chance().happens(600) {
+        true => common,
+        false => {
+            let machines = if env.chance().happens(400) { 5 } else { common.machines };
+            Size { machines, budget: hasty, lease }
+        }
+    }
 }
 
 #[derive(Deserialize)]

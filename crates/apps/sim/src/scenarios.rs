@@ -9,6 +9,7 @@
 
 mod intermediate;
 mod leadership;
+mod moments;
 mod node_loss;
 mod operator_loss;
 mod partitions;
@@ -44,17 +45,21 @@ pub struct Scenario {
     pub about: &'static str,
     /// Where others have it.
     pub source: &'static str,
+    /// How large its cluster is, and how hasty; without, as users have it.
+    pub size: Option<Size>,
     /// Plays it, up to where all is mended.
     pub run: fn(Stage) -> BoxFuture<'static, ()>,
 }
 
 /// The scenarios of a theme: each a function, by its name, with what it is about and where others have it.
 macro_rules! scenarios {
-    ($($name:ident: $about:literal, $source:literal;)*) => {
+    ($($name:ident: $about:literal, $source:literal;)*) => { super::scenarios! { None; $($name: $about, $source;)* } };
+    ($size:expr; $($name:ident: $about:literal, $source:literal;)*) => {
         pub(super) const ALL: &[super::Scenario] = &[$(super::Scenario {
             name: stringify!($name),
             about: $about,
             source: $source,
+            size: $size,
             run: |stage| Box::pin($name(stage)),
         }),*];
     };
@@ -72,6 +77,7 @@ pub const THEMES: &[(&str, &[Scenario])] = &[
     ("stale_reads", stale_reads::ALL),
     ("volumes", volumes::ALL),
     ("requests", requests::ALL),
+    ("moments", moments::ALL),
 ];
 
 /// Every scenario.
@@ -82,7 +88,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
 /// Plays a scenario to its end, on volumes of that kind, with all chance from `seed`.
 pub fn play(scenario: &Scenario, kind: Kind, seed: u64) -> Outcome {
     let env = Env::new(seed);
-    let fleet = Fleet::new(&env, kind, Size::default());
+    let fleet = Fleet::new(&env, kind, scenario.size.unwrap_or_default());
     env.note(|| format!("scenario {}, {kind:?}, seed {seed}", scenario.name));
     env.beside(fleet.clone().writers(Duration::MAX));
     let done = Arc::new(AtomicBool::new(false));

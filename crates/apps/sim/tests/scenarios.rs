@@ -34,7 +34,18 @@ macro_rules! themes {
     };
 }
 
-themes!(leadership, operator_loss, node_loss, partitions, recovery, intermediate, stale_reads, volumes, requests);
+themes!(
+    leadership,
+    operator_loss,
+    node_loss,
+    partitions,
+    recovery,
+    intermediate,
+    stale_reads,
+    volumes,
+    requests,
+    moments
+);
 
 #[test]
 fn names_are_unique() {

@@ -47,6 +47,9 @@ enum Command {
         /// The volumes; without, the seed decides
         #[arg(long, value_parser = storage)]
         storage: Option<Kind>,
+        /// With this deliberate bug in it (a build with the feature `mutations`)
+        #[arg(long, value_name = "MUTATION")]
+        planted: Option<String>,
         /// Tells everything that happened
         #[arg(long)]
         explain: bool,
@@ -94,7 +97,10 @@ fn storage(word: &str) -> Result<Kind, String> {
 fn main() -> Result<ExitCode> {
     let passed = match Arguments::parse().command {
         Command::Run { from, seeds, storage } => many_seeds(from, seeds, storage),
-        Command::Replay { seed, storage, explain, calls, until, about, journal } => {
+        Command::Replay { seed, storage, planted, explain, calls, until, about, journal } => {
+            if let Some(name) = planted {
+                mutations::plant(&name)?;
+            }
             let outcome = run(&Options { storage, calls, ..Options::new(seed) });
             if let Some(file) = journal {
                 let text = Journal::noted(&outcome.events)?.text();

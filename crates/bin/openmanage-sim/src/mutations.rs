@@ -8,7 +8,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     only: Option<String>,
     /// How many seeds each may take
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 300)]
     seeds: u64,
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn all(arguments: &Arguments) -> ExitCode {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let missed = std::sync::atomic::AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    println!("{:<28} {:>9}  violation", "mutation", "seed");
+    println!("{:<28} {:>29}  violation", "mutation", "found by");
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -49,10 +49,25 @@ pub(crate) fn all(arguments: &Arguments) -> ExitCode {
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Plants the mutation of that name in what this thread runs from now on.
+#[cfg(feature = "mutations")]
+pub(crate) fn plant(name: &str) -> anyhow::Result<()> {
+    let mutation = name.parse().map_err(|names| anyhow::anyhow!("there is no mutation {name}; there are {names}"))?;
+    om_sim::mutations::plant(Some(mutation));
+    Ok(())
+}
+
+#[cfg(not(feature = "mutations"))]
+pub(crate) fn plant(name: &str) -> anyhow::Result<()> {
+    anyhow::bail!(
+        "this build has no mutations in it: cargo run -p openmanage-sim --features mutations -- replay … --planted {name}"
+    )
+}
+
 #[cfg(feature = "mutations")]
 fn tell(hunt: &om_sim::mutations::Hunt) {
     match &hunt.found {
-        Some((seed, violation)) => println!("{:<28} {seed:>9}  {violation}", hunt.mutation.name()),
+        Some((seed, violation)) => println!("{:<28} {seed:>29}  {violation}", hunt.mutation.name()),
         None => println!("{:<28} NOT FOUND after {}: {}", hunt.mutation.name(), hunt.tried, hunt.mutation.wrong()),
     }
 }

@@ -1,40 +1,48 @@
 //! Mishaps that are several things at once, or wait for the worst moment: what seldom comes about by chance, and is what the
 //! protocol is for.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join;
-use om_model::{MemberName, MemberRecord, NodeId, VolumeId, VolumeRole};
+use om_backend::Host;
+use om_model::{Epoch, MemberName, MemberRecord, NodeId};
 
-use super::Fleet;
+use super::{Fleet, STATE};
 use crate::machine::{Machine, Role};
-use crate::records::MOUNTS;
 use crate::swarm::Task;
 
 /// How late packets of a slow machine are, at most.
 const SLOWEST: Duration = Duration::from_millis(2000);
-/// Longer than a promise lasts.
-const PROMISE: Duration = Duration::from_secs(3);
+/// How late the word of machines is that are not to be missed for it.
+const LATE: Duration = Duration::from_millis(400);
 /// How long the worst moment is waited for, and how often it is looked for.
 const WAITS: Duration = Duration::from_secs(20);
+/// Where an agent keeps what it has given up.
+const EPOCHS_FILE: &str = "epochs.json";
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Fleet {
+    /// Longer than a promise lasts.
+    fn promise(&self) -> Duration {
+        self.size.lease + Duration::from_millis(500)
+    }
+
     /// Answers reach it late, so that what it was promised is nearly over when it hears of it; then they do not at all.
     pub(super) async fn slow_down(&self, machine: &Machine, length: Duration) {
         self.net.slow(&machine.id, SLOWEST);
-        self.env.sleep(length.min(PROMISE * 2)).await;
-        self.cut(&self.others(machine), &machine.id, (true, true), length).await;
+        self.env.sleep(length.min(self.promise() * 2)).await;
+        // What was sent to it before still arrives.
+        self.cut(&self.others(machine), &machine.id, (false, true), length).await;
         self.net.slow(&machine.id, Duration::ZERO);
     }
 
     /// It is cut off until another may have what it had; back, it hears the other agents and no server.
     pub(super) async fn return_unheard(&self, machine: &Machine, length: Duration) {
         let others = self.others(machine);
-        self.cut(&others, &machine.id, (true, true), PROMISE * 2 + length).await;
-        self.stop_servers(PROMISE).await;
+        self.cut(&others, &machine.id, (true, true), self.promise() * 2 + length).await;
+        self.stop_servers(self.promise()).await;
     }
 
     /// Only the members' own programs are left to see to the lease.
@@ -44,15 +52,16 @@ impl Fleet {
         join(self.stop(machine, &[Role::Agent], length), cut).await;
     }
 
-    /// The one voter that could tell how long the machine's lease lasts begins anew as the machine falls silent.
+    /// The voters that could tell how long the machine's lease lasts begin anew as the machine falls silent.
     pub(super) async fn make_forget(self: &Arc<Self>, machine: &Machine, length: Duration) {
         let others = self.others(machine);
-        let Some((voter, silent)) = others.split_first() else { return };
-        self.cut(silent, &machine.id, (true, true), PROMISE).await;
-        if let Some(machine) = self.town.machine(voter)
-            && machine.end(Role::Agent)
-        {
-            self.begin(Role::Agent, &machine);
+        // With the machine itself, just a majority.
+        let (voters, silent) = others.split_at(others.len() / 2);
+        self.cut(silent, &machine.id, (true, true), self.promise()).await;
+        for voter in voters.iter().filter_map(|voter| self.town.machine(voter)) {
+            if voter.end(Role::Agent) {
+                self.begin(Role::Agent, &voter);
+            }
         }
         self.cut(&others, &machine.id, (true, true), length).await;
     }
@@ -65,7 +74,8 @@ impl Fleet {
                 self.env.note(|| format!("{}: is chased", machine.id));
                 self.power_off(&machine);
                 // For a moment, or until it is lost too and a third claims.
-                let length = if self.env.chance().happens(500) { Duration::from_millis(500) } else { PROMISE * 4 };
+                let length =
+                    if self.env.chance().happens(500) { Duration::from_millis(500) } else { self.promise() * 4 };
                 self.env.sleep(self.env.between(Duration::from_millis(50), length)).await;
                 return self.power_on(&machine);
             }
@@ -73,40 +83,44 @@ impl Fleet {
         }
     }
 
-    /// A ghost of a member where it has just been unmounted, while the word of that is still on its way.
+    /// A ghost of a member where it has just been given up, while the word of that is still on its way.
     pub(super) async fn haunt(self: &Arc<Self>) {
-        let until = self.env.now() + WAITS;
-        let mut before = self.mounted().await;
-        while self.env.now() < until {
+        let (machines, until) = (self.town.machines(), self.env.now() + WAITS);
+        let slow = |most| machines.iter().for_each(|machine| self.net.slow(&machine.id, most));
+        slow(LATE);
+        while self.env.now() < until && !self.haunts_any(&machines).await {
             self.env.sleep(LOOK_EVERY).await;
-            let now = self.mounted().await;
-            let gone = now.iter().find(|(held, mounted)| !**mounted && before.get(*held) == Some(&true));
-            if let Some(((id, member), _)) = gone {
-                let deployments = self.swarm.deployments();
-                let spec = deployments.iter().find(|spec| spec.member == *member).cloned();
-                let (Some(spec), Some(engine)) = (spec, self.engine(id)) else { return };
-                self.env.note(|| format!("{id}: a ghost of {member}"));
-                self.net.slow(id, SLOWEST);
-                engine.stray(Task { number: 0, spec }, PROMISE);
-                self.env.sleep(PROMISE * 2).await;
-                return self.net.slow(id, Duration::ZERO);
-            }
-            before = now;
         }
+        self.env.sleep(self.promise()).await;
+        slow(Duration::ZERO);
     }
 
-    /// Who holds which member, and whether it is mounted there.
-    async fn mounted(&self) -> BTreeMap<(NodeId, MemberName), bool> {
+    async fn haunts_any(&self, machines: &[Arc<Machine>]) -> bool {
+        for machine in machines {
+            let Some(member) = self.given_up(machine).await else { continue };
+            let deployments = self.swarm.deployments();
+            let spec = deployments.iter().find(|spec| spec.member == member).cloned();
+            if let (Some(spec), Some(engine)) = (spec, self.engine(&machine.id)) {
+                self.env.note(|| format!("{}: a ghost of {member}", machine.id));
+                engine.stray(Task { number: 0, spec }, self.promise());
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A member that the machine has given up, and is written down as its holder all the same.
+    async fn given_up(&self, machine: &Machine) -> Option<MemberName> {
+        let text = machine.host.read_file(Path::new(STATE).join(EPOCHS_FILE).as_path()).await.ok()??;
+        let known: serde_json::Value = serde_json::from_slice(&text).ok()?;
         let members: Vec<MemberRecord> = self.all("members/").await;
-        let mounted = |member: MemberRecord| {
-            let node = member.binding.holder?.node;
-            let volume = VolumeId { service: member.service, member: member.name.clone(), role: VolumeRole::Data };
-            let path = format!("{MOUNTS}/{volume}.e{}", member.binding.epoch);
-            let machine = self.town.machine(&node).filter(|machine| machine.is_on())?;
-            let there = machine.host.source_of(std::path::Path::new(&path)).is_some();
-            Some(((node, member.name), there))
+        let is_given_up = |member: &MemberRecord| {
+            let holder = member.binding.holder.as_ref().filter(|holder| holder.node == machine.id);
+            let entry = &known["members"][format!("{}_{}", member.service, member.name)];
+            let given_up = serde_json::from_value::<Epoch>(entry["given_up"].clone());
+            holder.is_some() && given_up.is_ok_and(|epoch| epoch >= member.binding.epoch)
         };
-        members.into_iter().filter_map(mounted).collect()
+        members.into_iter().find(is_given_up).map(|member| member.name)
     }
 
     /// The holder of a member whose former holders are not all fenced, if it has power.

@@ -57,11 +57,14 @@ pub enum Mishap {
     Chased,
     /// A machine is cut off, and when it is back no server answers.
     Unheard,
-    /// Where a member has just been unmounted, a container of it is started again, and what the machine says is late.
+    /// Where a member has just been given up, a container of it is started again, and what machines say is late.
     Haunted,
 }
 
 impl Mishap {
+    /// Those that are several things at once, or wait for the worst moment.
+    const ADVERSE: [Self; 6] = [Self::Slow, Self::Forsaken, Self::Amnesia, Self::Chased, Self::Unheard, Self::Haunted];
+
     /// All of them, with how often each comes.
     pub const ALL: [(Self, u32); 28] = [
         (Self::PowerOff, 12),
@@ -99,14 +102,15 @@ impl Mishap {
 impl Fleet {
     /// One mishap after another, until then.
     pub async fn mishaps(self: Arc<Self>, until: Duration) {
-        let total: u32 = Mishap::ALL.iter().map(|(_, weight)| weight).sum();
+        let weighted = Mishap::ALL.map(|(mishap, weight)| (mishap, weight * self.weight(mishap)));
+        let total: u32 = weighted.iter().map(|(_, weight)| weight).sum();
         loop {
             self.env.sleep(self.env.between(BETWEEN.0, BETWEEN.1)).await;
             if self.env.now() >= until {
                 return;
             }
             let mut drawn = self.env.chance().below(total as usize) as u32;
-            let chosen = Mishap::ALL.iter().find(|(_, weight)| {
+            let chosen = weighted.iter().find(|(_, weight)| {
                 let hit = drawn < *weight;
                 drawn = drawn.saturating_sub(*weight);
                 hit
@@ -117,6 +121,12 @@ impl Fleet {
                 self.env.beside(self.clone().befall(*mishap, machine.clone(), length));
             }
         }
+    }
+
+    /// In a hasty cluster the worst moments are worth waiting for.
+    fn weight(&self, mishap: Mishap) -> u32 {
+        let hasty = self.size.budget < self.size.lease;
+        if hasty && Mishap::ADVERSE.contains(&mishap) { 6 } else { 1 }
     }
 
     /// How long a mishap lasts: mostly about as long as what watches for it is patient, now and then much longer.

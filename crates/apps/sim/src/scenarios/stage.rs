@@ -22,7 +22,7 @@ use crate::fleet::users::{create, subject};
 /// Longer than an operation with its rollback may take.
 const OPERATION_ENDS: Duration = secs(1800);
 /// Until all is well after something that is to be mended in no particular time.
-const SOON: Duration = secs(120);
+pub(crate) const SOON: Duration = secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// So many seconds.
@@ -81,8 +81,8 @@ impl Stage {
 
     /// Every node has joined, and every agent knows all others.
     pub(crate) async fn joined(&self) {
-        let roster = || async { self.roster().await.nodes.len() == 3 };
-        self.within(secs(60), "three nodes have joined", roster).await;
+        let roster = || async { self.roster().await.nodes.len() == self.fleet.town.machines().len() };
+        self.within(secs(60), "every node has joined", roster).await;
         let revision = self.roster().await.revision;
         let known = || async { self.nodes().await.iter().all(|node| node.roster == revision) };
         self.within(secs(60), "they know one another", known).await;
