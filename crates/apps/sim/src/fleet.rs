@@ -29,7 +29,7 @@ use crate::env::Env;
 use crate::executor::Process;
 use crate::ledger::Ledger;
 use crate::lines::{AgentLines, Channel, Lines};
-use crate::machine::{AgentParts, INTERFACE, Kernel, Machine, Role};
+use crate::machine::{AgentParts, INTERFACE, Kernel, Machine, Role, STATE};
 use crate::names::Names;
 use crate::net::{Net, Running};
 use crate::records::{Etcd, MOUNTS, Watched};
@@ -42,8 +42,6 @@ pub use mishaps::Mishap;
 
 /// The first and the last address of members.
 const ADDRESSES: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 1, 0, 99));
-/// Where agents keep what must not be forgotten.
-const STATE: &str = "/state";
 const LEASE_TERM: Duration = Duration::from_millis(2500);
 /// How long after its end a process is begun again.
 const BEGUN_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));

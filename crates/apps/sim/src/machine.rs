@@ -5,13 +5,14 @@
 mod kernel;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use om_agent::Agent;
-use om_backend::VolumeProvider;
 use om_backend::fake::FakeHost;
+use om_backend::{Host, VolumeProvider};
 use om_control::Control;
-use om_model::NodeId;
+use om_model::{Epoch, Incarnation, MemberName, NodeId, ServiceId};
 
 use crate::clock::MachineClock;
 use crate::container::Container;
@@ -23,6 +24,9 @@ pub use kernel::Kernel;
 
 /// The interface that members' addresses are on.
 pub const INTERFACE: &str = "eth0";
+/// Where its agent keeps what must not be forgotten, and in which file what it has given up.
+pub const STATE: &str = "/state";
+const EPOCHS_FILE: &str = "epochs.json";
 
 /// A machine.
 pub struct Machine {
@@ -83,6 +87,15 @@ impl Role {
 }
 
 impl Machine {
+    /// The last epoch of a member that this machine's agent has given up in its present life, as it has it on disk.
+    pub async fn given_up(&self, service: &ServiceId, member: &MemberName) -> Option<Epoch> {
+        let text = self.host.read_file(&Path::new(STATE).join(EPOCHS_FILE)).await.ok()??;
+        let mut known: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        let life: Incarnation = serde_json::from_value(known["life"].take()).ok()?;
+        let given_up = known["members"][format!("{service}_{member}")]["given_up"].take();
+        serde_json::from_value(given_up).ok().filter(|_| life == self.host.incarnation())
+    }
+
     /// A machine that has no power yet.
     pub fn new(id: NodeId, address: IpAddr, clock: MachineClock) -> Arc<Self> {
         Arc::new(Self { host: FakeHost::new(id.clone()), id, address, clock, state: Mutex::default() })

@@ -115,7 +115,8 @@ fn path_of(id: &VolumeId, epoch: Epoch) -> PathBuf {
     PathBuf::from(format!("/pool/{id}/{epoch}"))
 }
 
-fn read_path(path: &Path) -> Option<(VolumeId, Epoch)> {
+/// Which volume a path at the storage is of, and under which epoch.
+pub fn read_path(path: &Path) -> Option<(VolumeId, Epoch)> {
     let mut parts = path.strip_prefix("/pool").ok()?.iter();
     let (id, epoch) = (parts.next()?.to_str()?, parts.next()?.to_str()?);
     let name: om_backend::MountName = id.parse().ok()?;

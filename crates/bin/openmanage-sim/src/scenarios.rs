@@ -25,6 +25,9 @@ pub(crate) struct Wanted {
     /// The volumes; without, both kinds
     #[arg(long, value_parser = super::storage)]
     storage: Option<Kind>,
+    /// With this deliberate bug in it (a build with the feature `mutations`)
+    #[arg(long, value_name = "MUTATION")]
+    planted: Option<String>,
     /// Tells everything that happened in those that fail; in the one that is played, if it is one only
     #[arg(long)]
     explain: bool,
@@ -57,23 +60,26 @@ pub(crate) fn run(wanted: &Wanted) -> bool {
             plays.extend((wanted.from..wanted.from + wanted.seeds).map(|seed| (*scenario, *kind, seed)));
         }
     }
-    let failed = play_all(&plays, wanted.explain);
+    let failed = play_all(&plays, wanted);
     println!("{} plays of {} scenarios, {failed} failed", plays.len(), scenarios.len());
     failed == 0 && !plays.is_empty()
 }
 
 /// Plays them on all processors; how many failed.
-fn play_all(plays: &[(&'static Scenario, Kind, u64)], explain: bool) -> usize {
+fn play_all(plays: &[(&'static Scenario, Kind, u64)], wanted: &Wanted) -> usize {
     let (next, failed, telling) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(()));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
+                if let Some(Err(error)) = wanted.planted.as_deref().map(super::mutations::plant) {
+                    return eprintln!("{error}");
+                }
                 while let Some((scenario, kind, seed)) = plays.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let outcome = play(scenario, *kind, *seed);
                     failed.fetch_add(usize::from(!outcome.violations.is_empty()), Ordering::Relaxed);
                     let _one_at_a_time = telling.lock().unwrap_or_else(PoisonError::into_inner);
-                    tell(scenario, *kind, &outcome, explain, plays.len() == 1);
+                    tell(scenario, *kind, &outcome, wanted.explain, plays.len() == 1);
                 }
             });
         }

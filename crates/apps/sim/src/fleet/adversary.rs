@@ -1,15 +1,13 @@
 //! Mishaps that are several things at once, or wait for the worst moment: what seldom comes about by chance, and is what the
 //! protocol is for.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join;
-use om_backend::Host;
-use om_model::{Epoch, MemberName, MemberRecord, NodeId};
+use om_model::{MemberName, MemberRecord, NodeId};
 
-use super::{Fleet, STATE};
+use super::Fleet;
 use crate::machine::{Machine, Role};
 use crate::swarm::Task;
 
@@ -19,8 +17,6 @@ const SLOWEST: Duration = Duration::from_millis(2000);
 const LATE: Duration = Duration::from_millis(400);
 /// How long the worst moment is waited for, and how often it is looked for.
 const WAITS: Duration = Duration::from_secs(20);
-/// Where an agent keeps what it has given up.
-const EPOCHS_FILE: &str = "epochs.json";
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Fleet {
@@ -54,7 +50,9 @@ impl Fleet {
 
     /// The voters that could tell how long the machine's lease lasts begin anew as the machine falls silent.
     pub(super) async fn make_forget(self: &Arc<Self>, machine: &Machine, length: Duration) {
-        let others = self.others(machine);
+        let mut others = self.others(machine);
+        let first = self.env.chance().below(others.len());
+        others.rotate_left(first);
         // With the machine itself, just a majority.
         let (voters, silent) = others.split_at(others.len() / 2);
         self.cut(silent, &machine.id, (true, true), self.promise()).await;
@@ -111,20 +109,19 @@ impl Fleet {
 
     /// A member that the machine has given up, and is written down as its holder all the same.
     async fn given_up(&self, machine: &Machine) -> Option<MemberName> {
-        let text = machine.host.read_file(Path::new(STATE).join(EPOCHS_FILE).as_path()).await.ok()??;
-        let known: serde_json::Value = serde_json::from_slice(&text).ok()?;
         let members: Vec<MemberRecord> = self.all("members/").await;
-        let is_given_up = |member: &MemberRecord| {
-            let holder = member.binding.holder.as_ref().filter(|holder| holder.node == machine.id);
-            let entry = &known["members"][format!("{}_{}", member.service, member.name)];
-            let given_up = serde_json::from_value::<Epoch>(entry["given_up"].clone());
-            holder.is_some() && given_up.is_ok_and(|epoch| epoch >= member.binding.epoch)
-        };
-        members.into_iter().find(is_given_up).map(|member| member.name)
+        for member in members {
+            let held = member.binding.holder.as_ref().is_some_and(|holder| holder.node == machine.id);
+            let given_up = machine.given_up(&member.service, &member.name).await;
+            if held && given_up.is_some_and(|epoch| epoch >= member.binding.epoch) {
+                return Some(member.name);
+            }
+        }
+        None
     }
 
     /// The holder of a member whose former holders are not all fenced, if it has power.
-    async fn new_holder(&self) -> Option<NodeId> {
+    pub(crate) async fn new_holder(&self) -> Option<NodeId> {
         let members: Vec<MemberRecord> = self.all("members/").await;
         let found = members.into_iter().find(|member| !member.binding.unfenced.is_empty())?;
         let node = found.binding.holder?.node;

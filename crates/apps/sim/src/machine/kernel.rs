@@ -13,7 +13,7 @@ use om_model::{Incarnation, NodeId};
 
 use super::Machine;
 use crate::env::Env;
-use crate::storage::{Change, Storage};
+use crate::storage::{Change, Storage, read_path};
 
 /// A call that waits for storage is given up after so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -69,6 +69,13 @@ impl Kernel {
     async fn mount_image(&self, image: &Path, format: bool, direct: bool, target: &Path) -> Result<()> {
         self.storage_answers("mount").await?;
         let refuse = |detail: &str| Err(PortError::new(ErrorKind::Refused, "mount", image.display(), detail));
+        if let Some((volume, epoch)) = read_path(image)
+            && let Some(given_up) = self.machine.given_up(&volume.service, &volume.member).await
+            && epoch <= given_up
+        {
+            let (machine, ledger) = (&self.machine.id, self.storage.ledger());
+            ledger.violated(&format!("{machine} mounts {volume} under epoch {epoch}, and has given up {given_up}"));
+        }
         let Ok(content) = self.storage.read(&self.machine.id, image).await else {
             return refuse("the device gives errors");
         };
