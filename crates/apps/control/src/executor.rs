@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use om_model::mutation::{Mutation, planted};
-use om_model::{EventKind, MemberName, OperationId, OperationState, ServiceName, StepRecord, StepState};
+use om_model::{EventKind, MemberName, OperationId, OperationState, ServiceName, ServiceRecord, StepRecord, StepState};
 use om_planning::{Plan, Step, plan, rollback};
 
 use crate::control::Control;
@@ -80,13 +80,20 @@ impl Control {
             if self.settings.several_nodes
                 && let Some(record) = self.store.services.get(service.as_str()).await?
             {
-                for recovery in record.value.recoveries {
-                    self.start_worker(Lane { service: service.clone(), recovered: Some(recovery.member) });
-                }
+                self.start_workers_of(&record.value);
             }
             self.start_worker(Lane { service, recovered: None });
         }
         Ok(())
+    }
+
+    /// Has a worker on every lane in which the service has an operation.
+    pub(crate) fn start_workers_of(self: &Arc<Self>, service: &ServiceRecord) {
+        let members = service.recoveries.iter().map(|recovery| Some(recovery.member.clone()));
+        let queue = (!service.queue.is_empty()).then_some(None);
+        for recovered in members.chain(queue) {
+            self.start_worker(Lane { service: service.name.clone(), recovered });
+        }
     }
 
     fn start_worker(self: &Arc<Self>, lane: Lane) {

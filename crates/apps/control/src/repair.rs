@@ -55,7 +55,7 @@ impl Control {
         }
     }
 
-    async fn repair_all(&self, wanted: &mut Option<Wanted>) -> Result<(), StepError> {
+    async fn repair_all(self: &Arc<Self>, wanted: &mut Option<Wanted>) -> Result<(), StepError> {
         // Thousands of services are not read again every few seconds, but when one of them changed.
         let unchanged = wanted.as_mut().is_some_and(|wanted| {
             let mut watches = wanted.watches.iter_mut();
@@ -80,10 +80,13 @@ impl Control {
         Ok(())
     }
 
-    async fn wanted(&self) -> Result<Wanted, StepError> {
+    async fn wanted(self: &Arc<Self>) -> Result<Wanted, StepError> {
         // Armed before the reading, so that no change falls in between.
         let watches = [self.store.services.watch("").await?, self.store.members.watch("").await?];
         let mut services = values(self.store.services.all("").await?);
+        // Mostly there are workers on them. A request that was repeated late may have given an operation that had ended, and
+        // whose pending mark is gone, its place again: nobody else would look there.
+        services.iter().for_each(|service| self.start_workers_of(service));
         services.retain(|service| idle(service) || at_rest(service));
         let mut by_service: BTreeMap<ServiceId, Vec<MemberRecord>> = BTreeMap::new();
         for member in values(self.store.members.all("").await?) {

@@ -102,6 +102,9 @@ impl Control {
             Step::AwaitMember { member, role } => self.await_member(operation, member, *role).await,
             Step::StopMember { member } => self.stop_member(id, member).await,
             Step::RemoveDeployment { member } => self.remove_deployment(id, member).await,
+            Step::ReleaseMember { member } if operation.kind == OperationKind::Move => {
+                self.release_moving(id, member).await
+            }
             Step::ReleaseMember { member } => self.release_member(id, member).await,
             Step::KeepVolume { volume } => self.keep_volume(volume).await,
             Step::DeleteVolume { volume } => self.remove_volume(volume).await,

@@ -158,10 +158,14 @@ impl Agent {
         }
         let _ordered = self.locks.hold(&mounted.volume.service, Some(&mounted.volume.member)).await;
         // While the lock was waited for it may have been unmounted; and a path that is no mount is another file system's.
-        let there = self.survey().await?.into_iter().any(|now| now.path == mounted.path && now.record.is_some());
-        if !there {
-            lease.note_thawed(&mounted.path);
-            return Ok(());
+        match self.survey().await?.into_iter().find(|now| now.path == mounted.path) {
+            None => {
+                lease.note_thawed(&mounted.path);
+                return Ok(());
+            }
+            // The next Mount is under way, and thaws what is frozen.
+            Some(now) if now.record.is_none() => return Ok(()),
+            Some(_) => {}
         }
         if lease.deadline(self.now()).is_none() {
             // An agent that starts anew may find a lapse in one mount and a deadline ahead in another. Until then that one is

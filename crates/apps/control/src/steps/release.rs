@@ -4,7 +4,7 @@
 //! be fenced by the next holder; one that is being deleted has its volumes taken away where the storage can, and is let
 //! go. What is still mounted on that node is over by the time it comes back, and its agent is told so.
 
-use om_backend::{ControlPlane, Fencing};
+use om_backend::{ControlPlane, ErrorKind, Fencing};
 use om_model::mutation::{Mutation, planted};
 use om_model::{Epoch, Former, MemberName, MemberRecord, NodeCondition, Phase, ServiceId};
 
@@ -42,6 +42,17 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Releases a member that is to move. A recovery may have brought it back here since it was stopped: it is stopped again.
+    pub(super) async fn release_moving(&self, id: &ServiceId, member: &MemberName) -> Result<(), StepError> {
+        match self.release_member(id, member).await {
+            Err(StepError::Port(error)) if error.kind == ErrorKind::Refused => {
+                self.stop_member(id, member).await?;
+                Err(StepError::NotYet(error.to_string()))
+            }
+            done => done,
+        }
     }
 
     /// Whether the holder of that epoch is proven gone, or may be taken for gone since the member is being deleted.
