@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use om_control::{ServiceOperation, Submission};
+use om_control::{ControlError, ServiceOperation, Submission};
 use om_model::{OperationKind, OperationState, ServiceName};
 use om_planning::Change;
 
@@ -16,6 +16,9 @@ use crate::faults::{Plan, Script};
 
 /// Long enough for the zone to be published and repairs to be made after an operation has ended.
 const SETTLE: Duration = Duration::from_secs(90);
+/// How often, and after how long each time, a retry is asked for again that comes too early.
+const RETRIES: u32 = 20;
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// One change, and what must be there before it.
 pub struct Case {
@@ -122,13 +125,20 @@ impl Case {
     }
 
     fn retry(&self, cluster: &mut Cluster, operation: &ServiceOperation) -> ServiceOperation {
-        let id = operation.id.clone();
-        let retried = cluster.request(move |control| {
-            let id = id.clone();
-            async move { control.retry(&id).await }
-        });
-        retried.unwrap_or_else(|error| panic!("{}: retry refused: {error}", self.name));
-        cluster.finish(&operation.id)
+        for _ in 0..RETRIES {
+            let id = operation.id.clone();
+            let retried = cluster.request(move |control| {
+                let id = id.clone();
+                async move { control.retry(&id).await }
+            });
+            match retried {
+                Ok(_) => return cluster.finish(&operation.id),
+                // The server that worked on it is not done with it yet.
+                Err(ControlError::Unavailable(_)) => cluster.pass(AGAIN),
+                Err(error) => panic!("{}: retry refused: {error}", self.name),
+            }
+        }
+        panic!("{}: retry refused for {RETRIES} times {AGAIN:?}", self.name);
     }
 }
 
