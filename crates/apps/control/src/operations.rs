@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
-use om_model::{OperationId, OperationKind, OperationState, ServiceName, StepState};
+use om_model::{OperationId, OperationKind, OperationState, Phase, ServiceName, StepRecord, StepState};
+use om_planning::Step;
 
 use crate::control::Control;
 use crate::error::ControlError;
@@ -90,7 +91,8 @@ impl Control {
     /// Takes up again an operation that needs attention, where it stopped.
     ///
     /// # Errors
-    /// [`ControlError::Conflict`] if it does not need attention; [`ControlError::Unavailable`] while the server that worked on
+    /// [`ControlError::Conflict`] if it does not need attention, or waits for members of a service that was stopped since;
+    /// [`ControlError::Unavailable`] while the server that worked on
     /// it is still clearing it away.
     pub async fn retry(&self, id: &OperationId) -> Result<ServiceOperation, ControlError> {
         let now = self.now();
@@ -98,6 +100,7 @@ impl Control {
             // Whoever clears it away would take its mark and its place in the queue from under the next attempt.
             return Err(ControlError::Unavailable(format!("operation {id} has just ended; try again in a moment")));
         }
+        self.refuse_without_members(&self.operation(id).await?).await?;
         let mut refusal = None;
         let changed = self.store.operations.change(id.as_str(), |operation| {
             refusal = None;
@@ -131,6 +134,26 @@ impl Control {
         }
         or_exists(self.store.pending.create(id.as_str(), &operation.service).await)?;
         Ok(operation)
+    }
+
+    /// Refuses an operation that would wait for members which are not to run: their service was stopped since it was planned.
+    async fn refuse_without_members(&self, operation: &ServiceOperation) -> Result<(), ControlError> {
+        let steps = || operation.steps.iter().chain(&operation.rollback);
+        let starts = steps().any(|record| matches!(record.step, Step::SetPhase { phase: Phase::Active }));
+        let waits = |record: &StepRecord<Step>| {
+            matches!(record.step, Step::AwaitMember { .. }) && record.state != StepState::Done
+        };
+        let service = self.store.services.get(operation.service.as_str()).await?.map(|stored| stored.value);
+        let stopped = service.is_some_and(|service| service.phase == Phase::Stopped);
+        let attended = operation.state == OperationState::NeedsAttention;
+        if attended && stopped && !starts && steps().any(waits) {
+            let name = &operation.service;
+            return Err(ControlError::Conflict {
+                detail: format!("service {name} was stopped since, and the operation waits for its members"),
+                next: format!("openmanage start {name}; then try again"),
+            });
+        }
+        Ok(())
     }
 
     /// The operation as it is, and then after each change, until it has ended.

@@ -39,6 +39,8 @@ struct State {
     lossy: BTreeMap<NodeId, u32>,
     /// How much longer than others a machine's packets are under way, at most.
     slow: BTreeMap<NodeId, Duration>,
+    /// Requests of which each comes once more, soon after the next claim.
+    echoed: BTreeSet<String>,
 }
 
 /// A process that serves requests.
@@ -101,6 +103,11 @@ impl Net {
     /// A machine's packets are under way for so much longer, at most.
     pub fn slow(&self, node: &NodeId, most: Duration) {
         self.lock().slow.insert(node.clone(), most);
+    }
+
+    /// From now on each request of that kind comes once more, soon after the next claim of a member.
+    pub fn echo(&self, what: &str) {
+        self.lock().echoed.insert(what.to_owned());
     }
 
     /// Everything is whole again. Machines without power stay so.
@@ -188,6 +195,7 @@ impl Net {
         let (answer, answered) = oneshot::channel();
         let (net, from, to) = (self.clone(), ask.from.clone(), ask.to.clone());
         let work = Arc::new(work);
+        let echoed = self.lock().echoed.contains(ask.what);
         self.env.beside(async move {
             if !net.travels(&from, &to).await {
                 net.env.sleep(CONNECT_WITHIN).await;
@@ -196,12 +204,12 @@ impl Net {
             let Some(running) = find() else {
                 return drop(answer.send(Err("connection refused")));
             };
-            if net.env.weather.repeats()
+            if (echoed || net.env.weather.repeats())
                 && let Some(again) = find()
             {
                 let (work, env) = (work.clone(), net.env.clone());
                 let twin = async move {
-                    if env.chance().happens(400) {
+                    if echoed || env.chance().happens(400) {
                         env.until_a_claim(LATE).await;
                     }
                     drop(work(again.service).await);

@@ -8,12 +8,13 @@
 //! writes to a generation that is not its own.
 
 mod provider;
+mod unsynced;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use om_backend::Fencing;
+use om_backend::{ErrorKind, Fencing, PortError};
 use om_model::{ByteSize, Epoch, NodeId, VolumeId};
 
 use crate::env::Env;
@@ -21,6 +22,7 @@ use crate::ledger::Ledger;
 use crate::net::Net;
 
 pub use provider::Provider;
+use unsynced::{Unsynced, Written};
 
 /// How a pool keeps a volume to one writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,17 @@ pub enum Change {
     Row(u64),
     /// All of it is replaced, but that there is a file system.
     Copy(Content),
+    /// Nothing; but what was written before does not get lost any more.
+    Sync,
+}
+
+/// Whether a write is over once it is acknowledged, or lies in the machine's memory for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    /// Whoever wrote waited until it was safe.
+    No,
+    /// It is written back later: lost with the machine's power.
+    Yes,
 }
 
 #[derive(Default)]
@@ -89,6 +102,10 @@ struct Pool {
     volumes: BTreeMap<VolumeId, Volume>,
     /// Which node has what attached.
     attached: BTreeSet<(NodeId, PathBuf)>,
+    /// What machines have in memory only, oldest first.
+    unsynced: Vec<Unsynced>,
+    /// There is no room for anything.
+    full: bool,
 }
 
 /// The storage. Clones are the same storage.
@@ -109,6 +126,8 @@ pub enum Lost {
     Refused,
     /// It is not attached here any more.
     Gone,
+    /// There is no room.
+    Full,
 }
 
 fn path_of(id: &VolumeId, epoch: Epoch) -> PathBuf {
@@ -161,7 +180,30 @@ impl Storage {
 
     /// A node has lost its power: nothing is attached there any more.
     pub fn power_off(&self, node: &NodeId) {
+        self.lose_unsynced(node, None);
         self.lock().attached.retain(|(at, _)| at != node);
+    }
+
+    /// From now on there is no room for anything; or there is again.
+    pub fn fill(&self, full: bool) {
+        self.lock().full = full;
+    }
+
+    /// What a node has in memory only is gone, each write by itself: of what is attached at `path`, or of everything.
+    pub fn lose_unsynced(&self, node: &NodeId, path: Option<&Path>) {
+        let mut pool = self.lock();
+        let Pool { volumes, unsynced, .. } = &mut *pool;
+        let of_it = |one: &Unsynced| one.is_of(node, path);
+        for lost in unsynced.iter().rev().filter(|one| of_it(one)).filter(|one| one.is_fresh(self.env.now())) {
+            let content =
+                read_path(lost.path()).and_then(|(id, epoch)| volumes.get_mut(&id)?.generations.get_mut(&epoch));
+            if let Some(content) = content
+                && self.env.weather.chance().happens(500)
+            {
+                lost.undo(content);
+            }
+        }
+        unsynced.retain(|one| !of_it(one));
     }
 
     fn is_attached(&self, node: &NodeId, path: &Path) -> bool {
@@ -173,7 +215,7 @@ impl Storage {
     ///
     /// # Errors
     /// [`Lost`].
-    pub async fn write(&self, node: &NodeId, path: &Path, change: Change) -> Result<(), Lost> {
+    pub async fn write(&self, node: &NodeId, path: &Path, change: Change, cached: Cached) -> Result<(), Lost> {
         loop {
             if !self.is_attached(node, path) {
                 return Err(Lost::Gone);
@@ -184,17 +226,22 @@ impl Storage {
             self.env.sleep(RETRY).await;
         }
         // At the storage: whether its sender still lives does not matter.
-        self.apply(path, change)?;
+        self.apply(node, path, change, cached)?;
         while !self.net.travels(&self.host, node).await {
             self.env.sleep(RETRY).await;
         }
         Ok(())
     }
 
-    fn apply(&self, path: &Path, change: Change) -> Result<(), Lost> {
+    fn apply(&self, node: &NodeId, path: &Path, change: Change, cached: Cached) -> Result<(), Lost> {
         let (id, epoch) = read_path(path).ok_or(Lost::Refused)?;
+        let now = self.env.now();
         let mut pool = self.lock();
-        let volume = pool.volumes.get_mut(&id).ok_or(Lost::Refused)?;
+        let Pool { volumes, unsynced, full, .. } = &mut *pool;
+        let volume = volumes.get_mut(&id).ok_or(Lost::Refused)?;
+        if *full && !matches!(change, Change::Remove(_) | Change::Sync) {
+            return Err(Lost::Full);
+        }
         if self.kind == Kind::Nbd && epoch < volume.floor {
             return Err(Lost::Refused);
         }
@@ -204,12 +251,14 @@ impl Storage {
             self.ledger.violated(&format!("{id}: written under epoch {epoch} after {youngest} had attached"));
         }
         let content = volume.generations.get_mut(&epoch).ok_or(Lost::Refused)?;
+        unsynced::note(unsynced, content, &change, cached, Written { node, path, at: now });
         match change {
             Change::Format => content.formatted = true,
             Change::Write(name, text) => drop(content.files.insert(name, text)),
             Change::Remove(prefix) => content.files.retain(|name, _| !name.starts_with(&prefix)),
             Change::Row(row) => drop(content.rows.insert(row)),
             Change::Copy(other) => *content = Content { formatted: content.formatted, ..other },
+            Change::Sync => {}
         }
         Ok(())
     }
@@ -260,10 +309,24 @@ impl Storage {
 /// How soon a write that got no answer is sent again.
 const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 
-impl Volume {
-    /// Begins a generation for `epoch` with what is in the present one.
-    fn begin(&mut self, epoch: Epoch) {
-        let present = self.generations.last_key_value().map(|(_, content)| content.clone()).unwrap_or_default();
-        self.generations.insert(epoch, present);
+impl Pool {
+    /// Begins a generation for `epoch` with what has reached the present one; of what the former holder has in memory only, that
+    /// is a selection.
+    fn begin(&mut self, id: &VolumeId, epoch: Epoch, env: &Env) -> om_backend::Result<()> {
+        let fail = |detail| Err(PortError::new(ErrorKind::Unavailable, "begin", format!("volume {id}"), detail));
+        if self.full {
+            return fail("no room left on the storage");
+        }
+        let Some(volume) = self.volumes.get_mut(id) else { return fail("there is no such volume") };
+        let present = volume.generations.last_key_value().map(|(epoch, content)| (*epoch, content.clone()));
+        let (before, mut content) = present.unwrap_or_default();
+        let path = path_of(id, before);
+        for lost in self.unsynced.iter().rev().filter(|one| one.path() == path && one.is_fresh(env.now())) {
+            if env.weather.chance().happens(500) {
+                lost.undo(&mut content);
+            }
+        }
+        volume.generations.insert(epoch, content);
+        Ok(())
     }
 }

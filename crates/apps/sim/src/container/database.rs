@@ -6,7 +6,7 @@ use om_backend::process::Ended;
 use om_backend::{ErrorKind, PortError, Result};
 
 use super::{Container, Server};
-use crate::storage::{Change, Content};
+use crate::storage::{Cached, Change, Content};
 
 /// The database's folder on its volume.
 const CLUSTER: &str = "/data/data";
@@ -45,8 +45,9 @@ impl Container {
         let work = self.made.env.between(Duration::from_millis(200), Duration::from_secs(2));
         self.made.env.sleep(work).await;
         let system = self.made.env.chance().number();
-        self.change(Change::Write(SYSTEM.into(), system.to_string())).await?;
-        self.change(Change::Write(VERSION.into(), "15".into())).await?;
+        self.writes(Change::Write(SYSTEM.into(), system.to_string()), Cached::Yes).await?;
+        self.writes(Change::Write(VERSION.into(), "15".into()), Cached::Yes).await?;
+        self.change(Change::Sync).await?;
         Ok(ended(0, "", ""))
     }
 
@@ -63,7 +64,8 @@ impl Container {
             copy.files.extend(theirs.files.get(file).map(|text| (file.to_owned(), text.clone())));
         }
         copy.rows = theirs.rows;
-        self.change(Change::Copy(copy)).await?;
+        self.writes(Change::Copy(copy), Cached::Yes).await?;
+        self.change(Change::Sync).await?;
         Ok(ended(0, "", ""))
     }
 
@@ -132,7 +134,7 @@ impl Container {
             let (pid, node) = (self.made.pid, &self.made.node);
             self.made.ledger.violated(&format!("container {pid} on {node} writes to a volume that another has by now"));
         }
-        self.change(change).await
+        self.writes(change, Cached::Yes).await
     }
 
     /// Why the server takes no statements, in words; nothing if it takes them.

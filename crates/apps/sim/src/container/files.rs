@@ -7,7 +7,7 @@ use om_backend::{ErrorKind, Files, Host, PortError, Result};
 use om_engines::member::{CONTROL_DIR, DATA_MOUNT};
 
 use super::Container;
-use crate::storage::Change;
+use crate::storage::{Cached, Change};
 
 /// Where a path of the container leads.
 enum Place {
@@ -28,8 +28,13 @@ impl Container {
         }
     }
 
-    /// Changes what is on the data volume: waits while the file system is frozen, fails once it was shut down.
+    /// Changes what is on the data volume, and returns once that is safe.
     pub(super) async fn change(&self, change: Change) -> Result<()> {
+        self.writes(change, Cached::No).await
+    }
+
+    /// Changes what is on the data volume: waits while the file system is frozen, fails once it was shut down.
+    pub(super) async fn writes(&self, change: Change, cached: Cached) -> Result<()> {
         let fail = |detail: &str| {
             let subject = format!("the volume of container {}", self.made.pid);
             Err(PortError::new(ErrorKind::Unavailable, "write", subject, detail))
@@ -47,7 +52,7 @@ impl Container {
         // On its own: what a kernel has begun to write it writes, whatever becomes of the process.
         let (answer, answered) = futures::channel::oneshot::channel();
         self.made.env.beside(async move {
-            answer.send(storage.write(&node, &image, change).await).ok();
+            answer.send(storage.write(&node, &image, change, cached).await).ok();
         });
         match answered.await {
             Ok(Ok(())) if self.made.host.was_shut_down(self.device) => fail("the file system was shut down"),
@@ -110,7 +115,7 @@ impl Files for Container {
 
     async fn empty_dir(&self, path: &str) -> Result<()> {
         match self.place(path) {
-            Place::Volume => self.change(Change::Remove(format!("{path}/"))).await,
+            Place::Volume => self.writes(Change::Remove(format!("{path}/")), Cached::Yes).await,
             Place::Control(_) | Place::Elsewhere => Ok(()),
         }
     }

@@ -12,6 +12,9 @@ use crate::storage::Kind;
 /// Between two mishaps.
 const BETWEEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(20));
 
+/// How much longer than usual a slow disk takes, at most.
+const SLOW_DISK: Duration = Duration::from_secs(3);
+
 /// A mishap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mishap {
@@ -57,6 +60,10 @@ pub enum Mishap {
     Chased,
     /// A machine is cut off, and when it is back no server answers.
     Unheard,
+    /// The storage is slow, for every machine.
+    SlowStorage,
+    /// The storage has no room left.
+    Full,
     /// Where a member has just been given up, a container of it is started again, and what machines say is late.
     Haunted,
 }
@@ -66,7 +73,7 @@ impl Mishap {
     const ADVERSE: [Self; 6] = [Self::Slow, Self::Forsaken, Self::Amnesia, Self::Chased, Self::Unheard, Self::Haunted];
 
     /// All of them, with how often each comes.
-    pub const ALL: [(Self, u32); 28] = [
+    pub const ALL: [(Self, u32); 30] = [
         (Self::PowerOff, 12),
         (Self::CutOff, 8),
         (Self::CutOffAll, 8),
@@ -90,6 +97,8 @@ impl Mishap {
         (Self::Slow, 5),
         (Self::Unheard, 4),
         (Self::Haunted, 4),
+        (Self::SlowStorage, 3),
+        (Self::Full, 3),
         (Self::Forsaken, 4),
         (Self::Amnesia, 3),
         (Self::Chased, 4),
@@ -186,6 +195,16 @@ impl Fleet {
             Mishap::Chased => self.chase().await,
             Mishap::Unheard => self.return_unheard(&machine, length).await,
             Mishap::Haunted => self.haunt().await,
+            Mishap::SlowStorage => {
+                self.net.slow(&super::node("storage"), SLOW_DISK);
+                self.env.sleep(length).await;
+                self.net.slow(&super::node("storage"), Duration::ZERO);
+            }
+            Mishap::Full => {
+                self.storage.fill(true);
+                self.env.sleep(length).await;
+                self.storage.fill(false);
+            }
         }
     }
 

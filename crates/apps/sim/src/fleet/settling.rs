@@ -36,6 +36,7 @@ impl Fleet {
         self.env.note(|| "calm".to_owned());
         self.env.weather.set(Rates::CALM);
         self.net.mend();
+        self.storage.fill(false);
         for machine in self.town.machines() {
             machine.clock.set_wall(0);
             self.power_on(&machine);

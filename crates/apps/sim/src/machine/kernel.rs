@@ -13,7 +13,7 @@ use om_model::{Incarnation, NodeId};
 
 use super::Machine;
 use crate::env::Env;
-use crate::storage::{Change, Storage, read_path};
+use crate::storage::{Cached, Change, Storage, read_path};
 
 /// A call that waits for storage is given up after so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,6 +57,13 @@ impl Kernel {
         Ok(())
     }
 
+    /// What the kernel has in memory is written to an image. A storage that refuses it takes nothing any more.
+    async fn write_back(&self, image: &Path, action: &str) -> Result<()> {
+        self.storage_answers(action).await?;
+        self.storage.write(&self.machine.id, image, Change::Sync, Cached::No).await.ok();
+        Ok(())
+    }
+
     /// The image that is mounted there and whose file system is not ended: the kernel would have to write to it.
     async fn live_image(&self, target: &Path) -> Option<PathBuf> {
         let Some(Source::Image { path, .. }) = self.machine.host.source_of(target) else { return None };
@@ -86,7 +93,7 @@ impl Kernel {
             if !format {
                 return refuse("no file system on it");
             }
-            if self.storage.write(&self.machine.id, image, Change::Format).await.is_err() {
+            if self.storage.write(&self.machine.id, image, Change::Format, Cached::No).await.is_err() {
                 return refuse("the device gives errors");
             }
         }
@@ -119,8 +126,8 @@ impl Host for Kernel {
 
     async fn unmount(&self, target: &Path) -> Result<()> {
         let work = async {
-            if self.live_image(target).await.is_some() {
-                self.storage_answers("unmount").await?;
+            if let Some(image) = self.live_image(target).await {
+                self.write_back(&image, "unmount").await?;
             }
             self.machine.host.unmount(target).await
         };
@@ -144,13 +151,19 @@ impl Host for Kernel {
     }
 
     async fn shut_down(&self, target: &Path) -> Result<()> {
-        self.call(&format!("host.shut-down {}", target.display()), self.machine.host.shut_down(target)).await
+        let work = async {
+            if let Some(image) = self.live_image(target).await {
+                self.storage.lose_unsynced(&self.machine.id, Some(&image));
+            }
+            self.machine.host.shut_down(target).await
+        };
+        self.call(&format!("host.shut-down {}", target.display()), work).await
     }
 
     async fn freeze(&self, target: &Path) -> Result<()> {
         let work = async {
-            if self.live_image(target).await.is_some() {
-                self.storage_answers("freeze").await?;
+            if let Some(image) = self.live_image(target).await {
+                self.write_back(&image, "freeze").await?;
             }
             self.machine.host.freeze(target).await
         };

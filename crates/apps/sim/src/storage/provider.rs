@@ -116,7 +116,7 @@ impl VolumeProvider for Provider {
             }
             let youngest = volume.generations.last_key_value().map(|(youngest, _)| *youngest);
             if youngest.is_some_and(|youngest| youngest < next) {
-                volume.begin(next);
+                pool.begin(id, next, &self.storage.env)?;
             }
             Ok(())
         };
@@ -136,7 +136,7 @@ impl VolumeProvider for Provider {
             volume.floor = epoch;
             let youngest = volume.generations.last_key_value().map(|(youngest, _)| *youngest);
             if youngest.is_none_or(|youngest| youngest < epoch) {
-                volume.begin(epoch);
+                pool.begin(id, epoch, &self.storage.env)?;
             }
             pool.attached.insert((self.node.clone(), path_of(id, epoch)));
             Ok(())
